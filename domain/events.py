@@ -1,0 +1,268 @@
+"""Every event, as a frozen typed struct; this file is the source of the schemas in `events_schema/`.
+
+An event says what has happened, in the past tense, and is never changed. A class here is the *current* version of its
+type; older recorded versions are lifted by `events_schema.upcasters` when they are read. To change one: add a field
+with a default (nothing more to do), or raise `VERSION` and write an upcaster; `make schemas` writes the contract and
+refuses what old events or old readers could not survive.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
+
+from msgspec import Meta, Struct
+
+from domain.media import Camera, DateCandidate, Kind, Position, TakenAt
+
+__all__ = ["EVENTS", "Event", "Outcome", "StepRun"]
+
+
+def _doc(text: str, unit: str | None = None, **limits: Any) -> Meta:
+    return Meta(description=text, extra_json_schema={"x-unit": unit} if unit else None, **limits)
+
+
+BlobKey: TypeAlias = Annotated[str, _doc("Key of the bytes in the blob store.", min_length=1, max_length=1024)]
+Sha256: TypeAlias = Annotated[str, _doc("SHA-256 of the bytes, in lower-case hex.", pattern="^[0-9a-f]{64}$")]
+SizeBytes: TypeAlias = Annotated[int, _doc("Length in bytes.", "bytes", ge=0)]
+Pixels: TypeAlias = Annotated[int, _doc("Pixels, upright: as a person sees the picture.", "px", ge=1)]
+StepName: TypeAlias = Annotated[str, _doc("Name of a step in `domain/pipeline.py`.", min_length=1, max_length=64)]
+Reason: TypeAlias = Annotated[str, _doc("Why, in a sentence for a person.", min_length=1, max_length=2000)]
+Notes: TypeAlias = Annotated[
+    tuple[str, ...], _doc("Faults that the work survived, each a sentence for a person.", max_length=50)
+]
+
+
+class StepRun(Struct, frozen=True, kw_only=True, gc=False):
+    """Which piece of work made this event: one attempt of one version of one step."""
+
+    step: StepName
+    version: Annotated[int, _doc("Version of the step's code.", ge=1)]
+    attempt: Annotated[int, _doc("1 for the first try since the step became due.", ge=1)]
+    duration_ms: Annotated[int, _doc("Wall time of this attempt.", "ms", ge=0)] = 0
+    cpu_ms: Annotated[int, _doc("Processor time of this attempt, the decoder's included.", "ms", ge=0)] = 0
+
+
+class Event(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """Base of all events. `WHEN` and `BY` feed the catalogue page."""
+
+    VERSION: ClassVar[int] = 1
+    STREAM: ClassVar[str] = "asset"
+    WHEN: ClassVar[str] = ""
+    BY: ClassVar[str] = ""
+
+
+class Outcome(Event, frozen=True, kw_only=True):
+    """Base of the events that end one attempt of a step."""
+
+    run: Annotated[StepRun, _doc("The attempt that this ends.")]
+
+
+# --- the asset's life ------------------------------------------------------------------------------------------------
+
+
+class AssetUploaded(Event, frozen=True, kw_only=True):
+    """A photo or a video entered the vault; its bytes are in the blob store."""
+
+    WHEN = "A file was imported, or an object appeared in the upload bucket."
+    BY = "ingest"
+
+    file_name: Annotated[str, _doc("The name that the file came with, without folders.", min_length=1, max_length=1024)]
+    size_bytes: SizeBytes
+    blob: BlobKey
+    source: Annotated[str, _doc("Where it came from: `folder`, `s3` or `api`.", min_length=1, max_length=32)]
+    path: Annotated[str | None, _doc("Full path or object key that it was read from.", max_length=4096)] = None
+    sha256: Annotated[Sha256 | None, _doc("SHA-256 of the bytes, when the importer has read them.")] = None
+    modified_at: Annotated[datetime | None, _doc("The file's own modification time.", "UTC")] = None
+
+
+class AssetSeenAgain(Event, frozen=True, kw_only=True):
+    """The same bytes turned up at another path; no second asset was made."""
+
+    WHEN = "An import met bytes that its owner's vault already holds, at a path not seen before."
+    BY = "ingest"
+
+    path: Annotated[str, _doc("Full path or object key of the other copy.", min_length=1, max_length=4096)]
+    file_name: Annotated[str, _doc("The other copy's name, without folders.", min_length=1, max_length=1024)]
+
+
+class AssetProcessed(Event, frozen=True, kw_only=True):
+    """Every step that applies to the asset has come to an end."""
+
+    WHEN = "The last step that was due ended; again after each reprocessing."
+    BY = "the step that ended last"
+
+    state: Annotated[
+        Literal["done", "quarantined", "given_up"],
+        _doc("`done`; `quarantined`: the file was refused; `given_up`: a step failed for good."),
+    ]
+
+
+class ReprocessRequested(Event, frozen=True, kw_only=True):
+    """Somebody asked for a step to run again. What it finds is appended; nothing recorded before is changed."""
+
+    WHEN = "`reprocess` was called for the asset."
+    BY = "a person"
+
+    step: StepName
+    reason: Reason
+
+
+# --- the four ends of a step -----------------------------------------------------------------------------------------
+
+
+class StepSkipped(Outcome, frozen=True, kw_only=True):
+    """A step does not apply to this asset, or its owner's policy forbids it. An end."""
+
+    WHEN = "The step before it showed that this one does not apply."
+    BY = "any step"
+
+    reason: Reason
+
+
+class StepFailed(Outcome, frozen=True, kw_only=True):
+    """An attempt failed and will be made again."""
+
+    WHEN = "A step raised an error that a retry may cure."
+    BY = "any step"
+
+    error: Annotated[str, _doc("Class of the error.", min_length=1, max_length=200)]
+    message: Reason
+    next_attempt_at: Annotated[datetime, _doc("When the next attempt is due at the earliest.", "UTC")]
+
+
+class StepGivenUp(Outcome, frozen=True, kw_only=True):
+    """A step failed for good: after its last attempt, or at once because a retry can't help. An end."""
+
+    WHEN = "The last attempt failed, or the error was one that a retry can't cure (such as a corrupt file)."
+    BY = "any step"
+
+    error: Annotated[str, _doc("Class of the error, or the media engine's code for it.", min_length=1, max_length=200)]
+    message: Reason
+    retryable: Annotated[bool, _doc("False when more attempts could not have helped.")] = True
+
+
+# --- what the steps found --------------------------------------------------------------------------------------------
+
+
+class Scan(Struct, frozen=True, kw_only=True, gc=False):
+    """What the malware scanner said."""
+
+    status: Literal["not_scanned", "clean", "infected", "failed"]
+    engine: str | None = None
+    signatures: Annotated[str | None, _doc("Version or date of the signature database.")] = None
+    threat: str | None = None
+
+
+class FileValidated(Outcome, frozen=True, kw_only=True):
+    """The bytes are what they should be: a known type, whole, and within the limits."""
+
+    WHEN = "The file's pixels could be decoded from end to end."
+    BY = "validate"
+
+    media_type: Annotated[str, _doc("Type by content, never by name.", min_length=3, max_length=100)]
+    kind: Kind
+    sha256: Sha256
+    size_bytes: SizeBytes
+    width: Pixels
+    height: Pixels
+    frames: Annotated[int, _doc("Pictures in the file: 1 unless animated or multi-page.", ge=0)] = 1
+    scan: Scan = Scan(status="not_scanned")
+    notes: Notes = ()
+
+
+class FileQuarantined(Outcome, frozen=True, kw_only=True):
+    """The file is refused: kept, never served, never processed further."""
+
+    WHEN = "The content is not a picture or video, is cut short or corrupt, or is over a limit."
+    BY = "validate"
+
+    code: Annotated[str, _doc("Stable word for programs, e.g. `truncated`.", min_length=1, max_length=64)]
+    reason: Reason
+    sha256: Sha256 | None = None
+    size_bytes: SizeBytes = 0
+    media_type: str | None = None
+    scan: Scan = Scan(status="not_scanned")
+
+
+class DuplicateFound(Event, frozen=True, kw_only=True):
+    """Another asset of the owner holds the same picture."""
+
+    WHEN = "The content, known only after the upload, turned out to be in the vault already."
+    BY = "validate"
+
+    of: Annotated[str, _doc("Id of the asset that was there first.", min_length=1, max_length=64)]
+    kind: Annotated[Literal["exact"], _doc("`exact`: the same bytes.")] = "exact"
+
+
+class MetadataExtracted(Outcome, frozen=True, kw_only=True):
+    """What the file says of itself: when, where, with which camera; with sources and what else was offered."""
+
+    WHEN = "After validation."
+    BY = "metadata"
+
+    width: Pixels
+    height: Pixels
+    orientation: Annotated[int, _doc("EXIF orientation as stored in the file.", ge=1, le=8)] = 1
+    taken_at: TakenAt | None = None
+    taken_at_utc: Annotated[datetime | None, _doc("The same moment in UTC, when an offset is known.", "UTC")] = None
+    alternatives: Annotated[tuple[DateCandidate, ...], _doc("Dates that were offered and not chosen.")] = ()
+    camera: Camera | None = None
+    position: Position | None = None
+    description: Annotated[str | None, _doc("Caption in the file, cut at 2,000 characters.", max_length=2000)] = None
+    tags_blob: Annotated[str | None, _doc("Blob with every tag that was read, as JSON.")] = None
+    notes: Notes = ()
+
+
+class Rendition(Struct, frozen=True, kw_only=True, gc=False):
+    """One smaller picture, upright, sRGB, without any metadata."""
+
+    name: Annotated[str, _doc("`small`, `medium` or `large`.", min_length=1, max_length=32)]
+    format: Annotated[str, _doc("`jpeg` or `webp`.", min_length=1, max_length=16)]
+    blob: BlobKey
+    width: Pixels
+    height: Pixels
+    size_bytes: SizeBytes
+
+
+class RenditionsGenerated(Outcome, frozen=True, kw_only=True):
+    """The pictures that are shown in place of the original."""
+
+    WHEN = "After validation of an image."
+    BY = "renditions"
+
+    renditions: tuple[Rendition, ...]
+    thumbhash: Annotated[str, _doc("Placeholder picture of at most 25 bytes, base64 (thumbhash).", max_length=64)]
+    engine: Annotated[str, _doc("Library and version that decoded and resized.", max_length=100)]
+    notes: Notes = ()
+
+
+# --- content: one stream for each distinct SHA-256 of an owner whose importer did not know it at upload --------------
+
+
+class ContentClaimed(Event, frozen=True, kw_only=True):
+    """The first asset with these bytes. The stream's first commit is the lock: whoever comes second is a duplicate."""
+
+    STREAM = "content"
+    WHEN = "Validation computed the SHA-256 of an upload whose content was not known before."
+    BY = "validate"
+
+    asset: Annotated[str, _doc("Id of the asset that holds the content.", min_length=1, max_length=64)]
+
+
+EVENTS: tuple[type[Event], ...] = (
+    AssetUploaded,
+    AssetSeenAgain,
+    FileValidated,
+    FileQuarantined,
+    DuplicateFound,
+    ContentClaimed,
+    MetadataExtracted,
+    RenditionsGenerated,
+    StepSkipped,
+    StepFailed,
+    StepGivenUp,
+    AssetProcessed,
+    ReprocessRequested,
+)
+"""All event types, in the order of an asset's life; a new one is added here."""
