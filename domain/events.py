@@ -71,9 +71,9 @@ class AssetUploaded(Event, frozen=True, kw_only=True):
     size_bytes: SizeBytes
     blob: BlobKey
     source: Annotated[str, _doc("Where it came from: `folder`, `s3` or `api`.", min_length=1, max_length=32)]
-    path: Annotated[str | None, _doc("Full path or object key that it was read from.", max_length=4096)] = None
+    path: Annotated[str, _doc("Full path or object key that it was read from.", max_length=4096)] | None = None
     sha256: Annotated[Sha256 | None, _doc("SHA-256 of the bytes, when the importer has read them.")] = None
-    modified_at: Annotated[datetime | None, _doc("The file's own modification time.", "UTC")] = None
+    modified_at: Annotated[datetime, _doc("The file's own modification time.", "UTC", tz=True)] | None = None
 
 
 class AssetSeenAgain(Event, frozen=True, kw_only=True):
@@ -128,7 +128,7 @@ class StepFailed(Outcome, frozen=True, kw_only=True):
 
     error: Annotated[str, _doc("Class of the error.", min_length=1, max_length=200)]
     message: Reason
-    next_attempt_at: Annotated[datetime, _doc("When the next attempt is due at the earliest.", "UTC")]
+    next_attempt_at: Annotated[datetime, _doc("When the next attempt is due at the earliest.", "UTC", tz=True)]
 
 
 class StepGivenUp(Outcome, frozen=True, kw_only=True):
@@ -205,11 +205,11 @@ class MetadataExtracted(Outcome, frozen=True, kw_only=True):
     height: Pixels
     orientation: Annotated[int, _doc("EXIF orientation as stored in the file.", ge=1, le=8)] = 1
     taken_at: TakenAt | None = None
-    taken_at_utc: Annotated[datetime | None, _doc("The same moment in UTC, when an offset is known.", "UTC")] = None
+    taken_at_utc: Annotated[datetime, _doc("The same moment, when an offset is known.", "UTC", tz=True)] | None = None
     alternatives: Annotated[tuple[DateCandidate, ...], _doc("Dates that were offered and not chosen.")] = ()
     camera: Camera | None = None
     position: Position | None = None
-    description: Annotated[str | None, _doc("Caption in the file, cut at 2,000 characters.", max_length=2000)] = None
+    description: Annotated[str, _doc("Caption in the file, cut at 2,000 characters.", max_length=2000)] | None = None
     tags_blob: Annotated[str | None, _doc("Blob with every tag that was read, as JSON.")] = None
     notes: Notes = ()
 
