@@ -1,1 +1,1 @@
-"""What PhotoVault knows: pure, deterministic Python that imports nothing but the standard library, msgspec and itself."""
+"""What PhotoVault knows: pure, deterministic Python on the standard library and msgspec."""

@@ -1,21 +1,21 @@
 """Every error that PhotoVault raises on purpose, in one tree.
 
-    PhotoVaultError               a message for a person: what went wrong, what to do
-    ├── InvalidInput              the caller's words are off (the command line exits 2)
-    │   ├── InvalidToken          an append token that this store never issued for this stream
-    │   ├── InvalidEvent          an event that does not satisfy its own schema
-    │   └── CommitTooLarge        one decision with more bytes of events than a commit may hold
-    ├── NotFound                  no such asset, view, stream or blob
-    ├── ConflictError             somebody else appended first; carries the winner's commit
-    ├── HistoryDamaged            the hash chain does not hold; names stream and commit
-    ├── UnreadableEvent           stored bytes that no known schema version explains; the stream is parked
-    ├── ViewUnavailable           a projection has no active generation, or it is mid-switch
-    ├── MediaRejected             the file itself is at fault: a retry can't help
-    └── MediaFailed               the decoder did not finish: crashed, out of time, out of memory
-        ├── DecoderCrashed
-        ├── DecoderKilled
-        ├── DecoderTimeout
-        └── DecoderOutOfMemory
+PhotoVaultError               a message for a person: what went wrong, what to do
+├── InvalidInput              the caller's words are off (the command line exits 2)
+│   ├── InvalidToken          an append token that this store never issued for this stream
+│   ├── InvalidEvent          an event that does not satisfy its own schema
+│   └── CommitTooLarge        one decision with more bytes of events than a commit may hold
+├── NotFound                  no such asset, view, stream or blob
+├── ConflictError             somebody else appended first; carries the winner's commit
+├── HistoryDamaged            the hash chain does not hold; names stream and commit
+├── UnreadableEvent           stored bytes that no known schema version explains; the stream is parked
+├── ViewUnavailable           a projection has no active generation, or it is mid-switch
+├── MediaRejected             the file itself is at fault: a retry can't help
+└── MediaFailed               the decoder did not finish: crashed, out of time, out of memory
+    ├── DecoderCrashed
+    ├── DecoderKilled
+    ├── DecoderTimeout
+    └── DecoderOutOfMemory
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The outside world as the rest of the house sees it. `adapters/` implements these; `tests/contract/` holds them to it."""
+"""The outside world as the house sees it: `adapters/` implements these, `tests/contract/` holds them to it."""
 
 from __future__ import annotations
 
@@ -149,8 +149,10 @@ class ViewStore(Protocol):
         """
         ...
 
-    def put(self, table: ViewTable, rows: Sequence[Row]) -> int:
+    def put(self, table: ViewTable, rows: Sequence[Row], *, repair: bool = False) -> int:
         """Write each row unless the stored one has the same version or a later one. Returns how many were written.
+
+        With `repair`, a stored row of the same version is replaced too; a later one never is.
 
         Cost:
             DynamoDB: 1 request and 1 WCU a started KB for each row, and again for each index whose key it has.

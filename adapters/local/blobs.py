@@ -1,0 +1,133 @@
+"""Blobs as files under their SHA-256, in 256 folders. Written beside their place, flushed, then renamed into it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+from domain.errors import NotFound
+
+_KEY = re.compile(r"^[0-9a-f]{64}$")
+
+
+class FileBlobStore:
+    """`domain.ports.BlobStore` in a folder. A blob is there whole or not at all, and is never written twice."""
+
+    def __init__(self, folder: Path | str) -> None:
+        self._folder = Path(folder)
+        self.temporary = self._folder / "tmp"
+        self.temporary.mkdir(parents=True, exist_ok=True)
+        for i in range(256):
+            (self._folder / f"{i:02x}").mkdir(exist_ok=True)
+
+    def path(self, key: str) -> Path:
+        """Where a blob is or would be; `NotFound` when the key is not a SHA-256, so that no key leaves the folder."""
+        if not _KEY.match(key):
+            raise NotFound(f"there is no blob {key!r}")
+        return self._folder / key[:2] / key
+
+    def put(self, data: bytes) -> str:
+        """Store bytes durably; returns their SHA-256."""
+        key = hashlib.sha256(data).hexdigest()
+        place = self.path(key)
+        if not place.exists():
+            with tempfile.NamedTemporaryFile(dir=self.temporary, delete=False) as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            self._settle({Path(file.name): place})
+        return key
+
+    def put_files(self, paths: Sequence[Path]) -> Sequence[str]:
+        """Move files into the store (copied when they lie on another disk); returns their SHA-256s."""
+        keys: list[str] = []
+        moves: dict[Path, Path] = {}
+        for path in paths:
+            with path.open("rb") as file:
+                key = hashlib.file_digest(file, "sha256").hexdigest()
+                os.fsync(file.fileno())
+            keys.append(key)
+            place = self.path(key)
+            if place.exists():
+                path.unlink()
+            elif path.stat().st_dev == self.temporary.stat().st_dev:
+                moves[path] = place
+            else:
+                self.import_file(path)
+                path.unlink()
+        self._settle(moves)
+        return keys
+
+    def import_file(self, path: Path) -> tuple[str, int]:
+        """Copy a file into the store, leaving it where it is; returns its SHA-256 and its size in bytes."""
+        digest = hashlib.sha256()
+        size = 0
+        with path.open("rb") as source:
+            first = source.read(1 << 20)
+            with tempfile.NamedTemporaryFile(dir=self.temporary, delete=False) as copy:
+                try:
+                    chunk = first
+                    while chunk:
+                        digest.update(chunk)
+                        copy.write(chunk)
+                        size += len(chunk)
+                        chunk = source.read(1 << 20)
+                    copy.flush()
+                    place = self.path(digest.hexdigest())
+                    if not place.exists():
+                        os.fsync(copy.fileno())
+                except BaseException:
+                    Path(copy.name).unlink(missing_ok=True)
+                    raise
+        if place.exists():
+            Path(copy.name).unlink()
+        else:
+            self._settle({Path(copy.name): place})
+        return digest.hexdigest(), size
+
+    def get(self, key: str) -> bytes:
+        """All bytes of a blob."""
+        try:
+            return self.path(key).read_bytes()
+        except FileNotFoundError as error:
+            raise NotFound(f"there is no blob {key}") from error
+
+    def file(self, key: str) -> AbstractContextManager[Path]:
+        """The blob's own file: to read, never to write."""
+        return self._file(key)
+
+    @contextmanager
+    def _file(self, key: str) -> Iterator[Path]:
+        path = self.path(key)
+        if not path.exists():
+            raise NotFound(f"there is no blob {key}")
+        yield path
+
+    def clear_temporary(self) -> None:
+        """Remove what a crash left half written; only while no other process writes."""
+        for left in self.temporary.iterdir():
+            if left.is_dir():
+                shutil.rmtree(left, ignore_errors=True)
+            else:
+                left.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def _settle(self, moves: dict[Path, Path]) -> None:
+        """Rename flushed files into their places and flush the folders' entries."""
+        for path, place in moves.items():
+            path.chmod(0o444)
+            path.replace(place)
+        for folder in {place.parent for place in moves.values()}:
+            handle = os.open(folder, os.O_RDONLY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)

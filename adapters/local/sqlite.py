@@ -1,0 +1,100 @@
+"""One SQLite file, opened right: WAL, foreign processes waited for, one writer at a time, a reader for each thread."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+BUSY_SECONDS = 60.0
+MMAP_BYTES = 1 << 36
+
+
+class Database:
+    """Connections to one file; safe for threads, and for other processes that open the same file.
+
+    Args:
+        path: the file, or `:memory:` for one that lives as long as this object.
+        schema: statements that make the tables, each harmless when they are there.
+        durable: an acknowledged write survives a power cut (`synchronous=FULL`), or only a crash of the process.
+    """
+
+    def __init__(self, path: Path | str, schema: str = "", *, durable: bool = True) -> None:
+        self._memory = str(path) == ":memory:"
+        self._path = str(path)
+        self._local = threading.local()
+        self._all: list[sqlite3.Connection] = []
+        self._lock = threading.RLock()
+        if not self._memory:
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+        self._writer = self._connect()
+        if not self._memory:
+            self._writer.execute("PRAGMA journal_mode=WAL")
+        self._writer.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+        if schema:
+            with self._lock:
+                self._writer.executescript(schema)
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self._path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=512
+        )
+        connection.execute(f"PRAGMA mmap_size={MMAP_BYTES}")
+        connection.execute("PRAGMA cache_size=-32000")
+        with self._lock:
+            self._all.append(connection)
+        return connection
+
+    @contextmanager
+    def write(self, *, immediate: bool = True) -> Iterator[sqlite3.Connection]:
+        """A transaction on the one writing connection: committed at the end, rolled back on an error."""
+        with self._lock:
+            self._writer.execute("BEGIN IMMEDIATE" if immediate else "BEGIN")
+            try:
+                yield self._writer
+            except BaseException:
+                self._writer.execute("ROLLBACK")
+                raise
+            self._writer.execute("COMMIT")
+
+    @contextmanager
+    def bulk(self) -> Iterator[sqlite3.Connection]:
+        """A transaction that is not forced to disk: for work that is done again after a power cut; see `flush`."""
+        with self._lock:
+            level = self._writer.execute("PRAGMA synchronous").fetchone()[0]
+            self._writer.execute("PRAGMA synchronous=OFF")
+            try:
+                with self.write() as connection:
+                    yield connection
+            finally:
+                self._writer.execute(f"PRAGMA synchronous={level}")
+
+    def flush(self) -> None:
+        """Force all that was written so far to disk, `bulk` included."""
+        with self._lock:
+            self._writer.execute("PRAGMA wal_checkpoint(FULL)")
+
+    def execute_script(self, script: str) -> None:
+        """Run statements that change the schema."""
+        with self._lock:
+            self._writer.executescript(script)
+
+    @property
+    def reader(self) -> sqlite3.Connection:
+        """A connection of this thread's own, for reading; it sees what was committed before each statement."""
+        if self._memory:
+            return self._writer
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._local.connection = self._connect()
+            connection.execute("PRAGMA query_only=1")
+        return connection
+
+    def close(self) -> None:
+        """Close every connection."""
+        with self._lock:
+            for connection in self._all:
+                connection.close()
+            self._all.clear()

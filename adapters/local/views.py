@@ -1,0 +1,242 @@
+"""Views in SQLite: two tables a generation (rows, totals), and the guard of `domain.ports.ViewStore` in each write."""
+
+from __future__ import annotations
+
+import base64
+import re
+import sqlite3
+import threading
+import zlib
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from adapters.local.sqlite import Database
+from domain.errors import InvalidInput, NotFound
+from domain.ports import Move, Page, Row, ViewTable
+
+_NAME = re.compile(r"^[a-z][a-z0-9_]{0,62}$")
+_FETCH = 1000
+
+
+class SqliteViewStore:
+    """`domain.ports.ViewStore` in a SQLite file.
+
+    Cost:
+        put and move: one transaction and one flush to disk for the whole batch; query: an index range.
+
+    Args:
+        bulk: writes are not forced to disk one by one, for a rebuild: call `flush` at its end.
+    """
+
+    def __init__(self, path: Path | str, *, bulk: bool = False) -> None:
+        self._db = Database(path)
+        self._write = self._db.bulk if bulk else self._db.write
+        self._known: set[str] = set()
+        self._lock = threading.Lock()
+
+    # --- tables ---
+
+    def create(self, table: ViewTable) -> None:
+        """Make the tables and indexes of a generation."""
+        name = _name(table)
+        columns = "".join(f", {_column(i)} TEXT" for i in range(len(table.indexes)))
+        indexes = "".join(
+            f"CREATE INDEX IF NOT EXISTS {name}_{_column(i)} ON {name} (partition, {_column(i)}, key) "
+            f"WHERE {_column(i)} IS NOT NULL;"
+            for i in range(len(table.indexes))
+        )
+        self._db.execute_script(
+            f"CREATE TABLE IF NOT EXISTS {name} (partition TEXT NOT NULL, key TEXT NOT NULL, version INTEGER NOT NULL, "
+            f"deleted INTEGER NOT NULL, data BLOB NOT NULL{columns}, PRIMARY KEY (partition, key)) WITHOUT ROWID;"
+            f"CREATE TABLE IF NOT EXISTS {name}_totals (partition TEXT NOT NULL, total TEXT NOT NULL, "
+            "counter TEXT NOT NULL, value INTEGER NOT NULL, PRIMARY KEY (partition, total, counter)) WITHOUT ROWID;"
+            f"{indexes}"
+        )
+
+    def drop(self, table: ViewTable) -> None:
+        """Remove a generation with all its rows."""
+        name = _name(table)
+        self._db.execute_script(f"DROP TABLE IF EXISTS {name}; DROP TABLE IF EXISTS {name}_totals;")
+
+    # --- rows ---
+
+    def get(self, table: ViewTable, keys: Sequence[tuple[str, str]]) -> Sequence[Row | None]:
+        """Rows by (partition, key), in the order asked; tombstones too."""
+        statement = f"SELECT {_columns(table)} FROM {_name(table)} WHERE partition=? AND key=?"  # noqa: S608
+        with _missing_table(table):
+            reader = self._db.reader
+            return [_row(found) if (found := reader.execute(statement, key).fetchone()) else None for key in keys]
+
+    def put(self, table: ViewTable, rows: Sequence[Row], *, repair: bool = False) -> int:
+        """Write rows that are newer than the stored ones (with `repair` also those of the same version)."""
+        if not rows:
+            return 0
+        with _missing_table(table), self._write() as connection:
+            before = connection.total_changes
+            connection.executemany(_upsert(table, "<=" if repair else "<"), map(_values, rows))
+            return connection.total_changes - before
+
+    def move(self, table: ViewTable, moves: Sequence[Move]) -> Sequence[bool]:
+        """Write contribution rows and move the totals by what they changed, in one transaction."""
+        name, columns = _name(table), _columns(table)
+        marks = ",".join("?" * (5 + len(table.indexes)))
+        insert = f"INSERT OR IGNORE INTO {name} ({columns}) VALUES ({marks})"  # noqa: S608
+        update = f"UPDATE {name} SET ({columns}) = ({marks}) WHERE partition=? AND key=? AND version=?"  # noqa: S608
+        made: list[bool] = []
+        sums: dict[tuple[str, str, str], int] = defaultdict(int)
+        with _missing_table(table), self._write() as connection:
+            for move in moves:
+                row = move.row
+                if move.base == 0:
+                    cursor = connection.execute(insert, _values(row))
+                else:
+                    cursor = connection.execute(update, (*_values(row), row.partition, row.key, move.base))
+                made.append(cursor.rowcount > 0)
+                if made[-1]:
+                    for total, counters in move.deltas.items():
+                        for counter, delta in counters.items():
+                            sums[row.partition, total, counter] += delta
+            connection.executemany(
+                f"INSERT INTO {name}_totals VALUES (?,?,?,?) "  # noqa: S608
+                "ON CONFLICT DO UPDATE SET value = value + excluded.value",
+                [(*key, delta) for key, delta in sums.items() if delta],
+            )
+        return made
+
+    def totals(self, table: ViewTable, partition: str) -> Mapping[str, Mapping[str, int]]:
+        """All totals of a partition: total -> counter -> value."""
+        found: dict[str, dict[str, int]] = defaultdict(dict)
+        with _missing_table(table):
+            for total, counter, value in self._db.reader.execute(
+                f"SELECT total, counter, value FROM {_name(table)}_totals "  # noqa: S608
+                "WHERE partition=? AND value<>0",
+                (partition,),
+            ):
+                found[total][counter] = value
+        return dict(found)
+
+    def query(
+        self,
+        table: ViewTable,
+        partition: str,
+        *,
+        index: str | None = None,
+        low: str = "",
+        high: str | None = None,
+        descending: bool = False,
+        limit: int = 100,
+        cursor: str | None = None,
+    ) -> Page:
+        """Rows of a partition with low <= key < high, by primary key or by an index, without tombstones."""
+        column = "key" if index is None else _index_column(table, index)
+        scope = f"{table.projection}|{partition}|{index}|{low}|{high}|{descending}"
+        conditions, values = [f"partition=? AND {column}>=? AND NOT deleted"], [partition, low]
+        if high is not None:
+            conditions.append(f"{column}<?")
+            values.append(high)
+        if cursor is not None:
+            conditions.append(f"({column}, key) {'<' if descending else '>'} (?, ?)")
+            values += _read_cursor(cursor, scope)
+        order = "DESC" if descending else "ASC"
+        statement = (
+            f"SELECT {_columns(table)} FROM {_name(table)} WHERE {' AND '.join(conditions)} "  # noqa: S608
+            f"ORDER BY {column} {order}, key {order} LIMIT ?"
+        )
+        with _missing_table(table):
+            found = self._db.reader.execute(statement, (*values, limit + 1)).fetchall()
+        rows = [_row(values) for values in found[:limit]]
+        if len(found) <= limit or not rows:
+            return Page(rows, None)
+        last = rows[-1]
+        sort_key = last.key if index is None else last.index[table.indexes.index(index)]
+        return Page(rows, _cursor(scope, sort_key or "", last.key))
+
+    def scan(self, table: ViewTable, part: int = 0, parts: int = 1) -> Iterator[Row]:
+        """Every row of one part of the table, tombstones too."""
+        with _missing_table(table):
+            found = self._db.reader.execute(f"SELECT {_columns(table)} FROM {_name(table)}")  # noqa: S608
+            while batch := found.fetchmany(_FETCH):
+                for values in batch:
+                    if parts == 1 or zlib.crc32(values[1].encode()) % parts == part:
+                        yield _row(values)
+
+    def flush(self) -> None:
+        """Force everything written so far to disk."""
+        self._db.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+
+def _name(table: ViewTable) -> str:
+    if not _NAME.match(table.name):
+        raise InvalidInput(f"{table.name!r} is not a name for a view")
+    return f"view_{table.name}"
+
+
+def _column(i: int) -> str:
+    return f"index_{i}"
+
+
+def _index_column(table: ViewTable, index: str) -> str:
+    if index not in table.indexes:
+        raise InvalidInput(f"view {table.projection} has no index {index!r}; it has: {', '.join(table.indexes)}")
+    return _column(table.indexes.index(index))
+
+
+def _columns(table: ViewTable) -> str:
+    return ", ".join(
+        ["partition", "key", "version", "data", "deleted", *(_column(i) for i in range(len(table.indexes)))]
+    )
+
+
+def _upsert(table: ViewTable, comparison: str) -> str:
+    """An insert that replaces the stored row only if its version compares so with the new one's."""
+    own = ["version", "data", "deleted", *(_column(i) for i in range(len(table.indexes)))]
+    marks = ",".join("?" * (5 + len(table.indexes)))
+    sets = ", ".join(f"{column}=excluded.{column}" for column in own)
+    return (
+        f"INSERT INTO {_name(table)} ({_columns(table)}) VALUES ({marks}) "  # noqa: S608
+        f"ON CONFLICT (partition, key) DO UPDATE SET {sets} WHERE version {comparison} excluded.version"
+    )
+
+
+def _values(row: Row) -> tuple[object, ...]:
+    return (row.partition, row.key, row.version, row.data, row.deleted, *row.index)
+
+
+def _row(values: Sequence[Any]) -> Row:
+    return Row(values[0], values[1], values[2], values[3], tuple(values[5:]), bool(values[4]))
+
+
+def _cursor(scope: str, sort_key: str, key: str) -> str:
+    raw = msgspec.msgpack.encode((zlib.crc32(scope.encode()), sort_key, key))
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+
+
+def _read_cursor(cursor: str, scope: str) -> tuple[str, str]:
+    try:
+        raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+        check, sort_key, key = msgspec.msgpack.decode(raw, type=tuple[int, str, str])
+    except (ValueError, msgspec.DecodeError) as error:
+        raise InvalidInput("this cursor is damaged: start again without one") from error
+    if check != zlib.crc32(scope.encode()):
+        raise InvalidInput("this cursor belongs to another query: start again without one")
+    return sort_key, key
+
+
+@contextmanager
+def _missing_table(table: ViewTable) -> Iterator[None]:
+    """A view that does not exist is the caller's error, not SQLite's."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if "no such table" not in str(error):
+            raise
+        raise NotFound(f"there is no generation {table.generation} of view {table.projection}") from error

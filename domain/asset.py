@@ -1,0 +1,284 @@
+"""One photo or video: its state, `evolve(state, recorded)`, and `decide(state, command)` -> the events to append.
+
+A step is *due* from the event that it follows (or a request to reprocess) until it comes to an end: done, skipped or
+given up. A failed attempt leaves it due. When nothing is due any more, the decision that ended the last step also
+says `AssetProcessed`, in the same commit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Literal
+
+from msgspec import Struct, structs
+
+from domain.commits import Cause, Recorded, derive_id, split_stream, stream_name
+from domain.errors import InvalidInput
+from domain.events import (
+    AssetProcessed,
+    AssetSeenAgain,
+    AssetUploaded,
+    DuplicateFound,
+    Event,
+    FileQuarantined,
+    FileValidated,
+    MetadataExtracted,
+    Outcome,
+    RenditionsGenerated,
+    ReprocessRequested,
+    StepFailed,
+    StepGivenUp,
+    StepRun,
+    StepSkipped,
+)
+from domain.media import Kind
+from domain.pipeline import PIPELINE, STEPS, Step, steps_after
+
+StepStatus = Literal["due", "failed", "done", "skipped", "given_up"]
+AssetState = Literal["processing", "done", "quarantined", "given_up"]
+
+
+class StepState(Struct, frozen=True):
+    """How far one step has come."""
+
+    status: StepStatus
+    caused_by: str  # id of the event that made it due: names this run of the step, however often it is delivered
+    attempts: int = 0  # since it became due
+    version: int = 0  # of the step's code that brought the last outcome
+    next_attempt_at: datetime | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will happen by itself."""
+        return self.status in ("done", "skipped", "given_up")
+
+
+class Asset(Struct, frozen=True):
+    """State of one asset, folded from its stream."""
+
+    stream: str
+    version: int = 0
+    uploaded: AssetUploaded | None = None
+    validated: FileValidated | None = None
+    quarantined: FileQuarantined | None = None
+    metadata: MetadataExtracted | None = None
+    renditions: RenditionsGenerated | None = None
+    duplicate_of: str | None = None
+    paths: tuple[str, ...] = ()
+    steps: dict[str, StepState] = {}
+    processed: AssetState | None = None  # what the last AssetProcessed said, while nothing is due
+    correlation_id: str = ""
+
+    @property
+    def owner(self) -> str:
+        """Whose it is."""
+        return split_stream(self.stream)[0]
+
+    @property
+    def id(self) -> str:
+        """Id of the asset within its owner's vault."""
+        return split_stream(self.stream)[2]
+
+    @property
+    def kind(self) -> Kind | None:
+        """Image or video; None until validated."""
+        return self.validated.kind if self.validated else None
+
+    @property
+    def state(self) -> AssetState:
+        """Where it is in its life."""
+        return self.processed or "processing"
+
+    def due(self) -> dict[str, StepState]:
+        """Steps that have not come to an end."""
+        return {name: step for name, step in self.steps.items() if not step.ended}
+
+
+def asset_stream(owner: str, asset_id: str) -> str:
+    """Name of an asset's stream."""
+    return stream_name(owner, "asset", asset_id)
+
+
+def fold(stream: str, events: Iterable[Recorded]) -> Asset:
+    """The state after a stream's events."""
+    asset = Asset(stream)
+    for recorded in events:
+        asset = evolve(asset, recorded)
+    return asset
+
+
+# --- evolve ----------------------------------------------------------------------------------------------------------
+
+
+def evolve(asset: Asset, recorded: Recorded) -> Asset:
+    """The state after one more event. Total: an event that it does not know changes only the version."""
+    after = _apply(asset, recorded.event, recorded.event_id)
+    correlation_id = asset.correlation_id or recorded.commit.correlation_id
+    return structs.replace(after, version=recorded.version, correlation_id=correlation_id)
+
+
+def _apply(asset: Asset, event: Event, event_id: str) -> Asset:
+    """What an event changes, whether it is recorded or only being decided."""
+    changes: dict[str, object] = {}
+    steps = dict(asset.steps)
+    if isinstance(event, Outcome):
+        steps[event.run.step] = _after_outcome(steps.get(event.run.step), event, event_id)
+    for step in steps_after(event):
+        steps[step.name] = StepState("due", event_id)
+        changes["processed"] = None
+    match event:
+        case AssetUploaded():
+            changes["uploaded"] = event
+            changes["paths"] = (event.path,) if event.path else ()
+        case AssetSeenAgain():
+            changes["paths"] = (*asset.paths, event.path)
+        case FileValidated():
+            changes["validated"], changes["quarantined"] = event, None
+        case FileQuarantined():
+            changes["quarantined"] = event
+        case MetadataExtracted():
+            changes["metadata"] = event
+        case RenditionsGenerated():
+            changes["renditions"] = event
+        case DuplicateFound():
+            changes["duplicate_of"] = event.of
+        case AssetProcessed():
+            changes["processed"] = event.state
+    return structs.replace(asset, steps=steps, **changes)
+
+
+_STATUS: dict[type[Event], StepStatus] = {
+    StepFailed: "failed",
+    StepGivenUp: "given_up",
+    StepSkipped: "skipped",
+}
+"""What an outcome makes of its step; any other outcome means that it is done."""
+
+
+def _after_outcome(before: StepState | None, event: Outcome, event_id: str) -> StepState:
+    return StepState(
+        status=_STATUS.get(type(event), "done"),
+        caused_by=before.caused_by if before else event_id,
+        attempts=event.run.attempt,
+        version=event.run.version,
+        next_attempt_at=event.next_attempt_at if isinstance(event, StepFailed) else None,
+    )
+
+
+# --- decide ----------------------------------------------------------------------------------------------------------
+
+
+class Attempt(Struct, frozen=True):
+    """Leave to make one attempt at a step, as given by `begin`."""
+
+    step: Step
+    number: int
+    caused_by: str
+
+    def cause(self, asset: Asset) -> Cause:
+        """Who and why, for the commit that ends this attempt; the same however often it is delivered."""
+        return Cause(
+            commit_id=derive_id(asset.stream, self.step.name, self.step.version, self.caused_by, self.number),
+            actor=f"step:{self.step.name}",
+            correlation_id=asset.correlation_id,
+            causation_id=self.caused_by,
+        )
+
+    def run(self, duration_ms: int = 0, cpu_ms: int = 0) -> StepRun:
+        """The attempt as its outcome names it."""
+        return StepRun(
+            step=self.step.name,
+            version=self.step.version,
+            attempt=self.number,
+            duration_ms=duration_ms,
+            cpu_ms=cpu_ms,
+        )
+
+
+def upload(asset: Asset, uploaded: AssetUploaded) -> Sequence[Event]:
+    """A file arrives. Known bytes at a new path are noted once; known bytes at a known path are nothing new."""
+    if asset.uploaded is None:
+        return (uploaded,)
+    if uploaded.path is None or uploaded.path in asset.paths:
+        return ()
+    return (AssetSeenAgain(path=uploaded.path, file_name=uploaded.file_name),)
+
+
+def begin(asset: Asset, step_name: str) -> Attempt | None:
+    """Whether a step may be attempted now: None when it is not due (already ended, or never asked for)."""
+    state = asset.steps.get(step_name)
+    if state is None or state.ended or step_name not in STEPS:
+        return None
+    return Attempt(STEPS[step_name], state.attempts + 1, state.caused_by)
+
+
+def finish(asset: Asset, attempt: Attempt, found: Sequence[Event]) -> Sequence[Event]:
+    """An attempt came to an end. Adds what follows from it: steps that do not apply are skipped, and when nothing is
+    due any more the asset is processed. No events when another delivery ended the same attempt before."""
+    current = begin(asset, attempt.step.name)
+    if current is None or current != attempt:
+        return ()
+    events = list(found)
+    for event in found:
+        if isinstance(event, FileValidated):
+            events += _not_applicable(event, asset, found)
+    after = asset
+    for event in events:
+        after = _apply(after, event, "")
+    if not after.due():
+        events.append(AssetProcessed(state=_final_state(after)))
+    return events
+
+
+def fail(asset: Asset, attempt: Attempt, run: StepRun, error: Exception, now: datetime) -> Sequence[Event]:
+    """An attempt failed: one more later, or given up after the last. `error.max_attempts` lowers the step's own."""
+    name = type(error).__name__
+    message = (str(error) or name)[:2000]
+    allowed = min(attempt.step.max_attempts, getattr(error, "max_attempts", attempt.step.max_attempts))
+    if attempt.number < allowed:
+        due = now + timedelta(seconds=attempt.step.delay_after(attempt.number))
+        failed = StepFailed(run=run, error=name, message=message, next_attempt_at=due)
+        return finish(asset, attempt, (failed,))
+    return finish(asset, attempt, (StepGivenUp(run=run, error=name, message=message),))
+
+
+def request_reprocess(asset: Asset, step_name: str, reason: str) -> Sequence[Event]:
+    """Ask for a step again. Nothing when it is due anyway.
+
+    Raises:
+        InvalidInput: there is no such step, or the asset never came as far as to need it.
+    """
+    if step_name not in STEPS:
+        raise InvalidInput(f"there is no step {step_name!r}; there are: {', '.join(STEPS)}")
+    state = asset.steps.get(step_name)
+    if state is None:
+        raise InvalidInput(f"asset {asset.id} has not come to {step_name} yet: reprocess an earlier step")
+    if state.status == "due":
+        return ()
+    return (ReprocessRequested(step=step_name, reason=reason),)
+
+
+def _not_applicable(validated: FileValidated, asset: Asset, found: Sequence[Event]) -> list[Event]:
+    duplicate = next((e.of for e in found if isinstance(e, DuplicateFound)), asset.duplicate_of)
+    skipped: list[Event] = []
+    for step in PIPELINE:
+        if step.follows is not FileValidated:
+            continue
+        reason = None
+        if duplicate is not None:
+            reason = f"the same file is in the vault already, as asset {duplicate}"
+        elif validated.kind not in step.kinds:
+            reason = step.not_for_others
+        if reason:
+            run = StepRun(step=step.name, version=step.version, attempt=1)
+            skipped.append(StepSkipped(run=run, reason=reason))
+    return skipped
+
+
+def _final_state(asset: Asset) -> Literal["done", "quarantined", "given_up"]:
+    if asset.quarantined is not None:
+        return "quarantined"
+    if any(step.status == "given_up" for step in asset.steps.values()):
+        return "given_up"
+    return "done"
