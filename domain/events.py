@@ -148,10 +148,12 @@ class StepGivenUp(Outcome, frozen=True, kw_only=True):
 class Scan(Struct, frozen=True, kw_only=True, gc=False):
     """What the malware scanner said."""
 
-    status: Literal["not_scanned", "clean", "infected", "failed"]
-    engine: str | None = None
+    status: Annotated[
+        Literal["not_scanned", "clean", "infected", "failed"], _doc("How the scan ended, if there was one.")
+    ]
+    engine: Annotated[str | None, _doc("Name and version of the scanner.")] = None
     signatures: Annotated[str | None, _doc("Version or date of the signature database.")] = None
-    threat: str | None = None
+    threat: Annotated[str | None, _doc("What the scanner calls the find.")] = None
 
 
 class FileValidated(Outcome, frozen=True, kw_only=True):
@@ -167,7 +169,7 @@ class FileValidated(Outcome, frozen=True, kw_only=True):
     width: Pixels
     height: Pixels
     frames: Annotated[int, _doc("Pictures in the file: 1 unless animated or multi-page.", ge=0)] = 1
-    scan: Scan = Scan(status="not_scanned")
+    scan: Annotated[Scan, _doc("What the malware scanner said.")] = Scan(status="not_scanned")
     notes: Notes = ()
 
 
@@ -181,8 +183,8 @@ class FileQuarantined(Outcome, frozen=True, kw_only=True):
     reason: Reason
     sha256: Sha256 | None = None
     size_bytes: SizeBytes = 0
-    media_type: str | None = None
-    scan: Scan = Scan(status="not_scanned")
+    media_type: Annotated[str | None, _doc("Type by content, as far as it could be told.")] = None
+    scan: Annotated[Scan, _doc("What the malware scanner said.")] = Scan(status="not_scanned")
 
 
 class DuplicateFound(Event, frozen=True, kw_only=True):
@@ -204,11 +206,11 @@ class MetadataExtracted(Outcome, frozen=True, kw_only=True):
     width: Pixels
     height: Pixels
     orientation: Annotated[int, _doc("EXIF orientation as stored in the file.", ge=1, le=8)] = 1
-    taken_at: TakenAt | None = None
+    taken_at: Annotated[TakenAt | None, _doc("When, by the clock of the place; with its source.")] = None
     taken_at_utc: Annotated[datetime, _doc("The same moment, when an offset is known.", "UTC", tz=True)] | None = None
     alternatives: Annotated[tuple[DateCandidate, ...], _doc("Dates that were offered and not chosen.")] = ()
-    camera: Camera | None = None
-    position: Position | None = None
+    camera: Annotated[Camera | None, _doc("What took the picture, and how.")] = None
+    position: Annotated[Position | None, _doc("Where the camera was.")] = None
     description: Annotated[str, _doc("Caption in the file, cut at 2,000 characters.", max_length=2000)] | None = None
     tags_blob: Annotated[str | None, _doc("Blob with every tag that was read, as JSON.")] = None
     notes: Notes = ()
@@ -231,7 +233,7 @@ class RenditionsGenerated(Outcome, frozen=True, kw_only=True):
     WHEN = "After validation of an image."
     BY = "renditions"
 
-    renditions: tuple[Rendition, ...]
+    renditions: Annotated[tuple[Rendition, ...], _doc("The pictures, each under its name.")]
     thumbhash: Annotated[str, _doc("Placeholder picture of at most 25 bytes, base64 (thumbhash).", max_length=64)]
     engine: Annotated[str, _doc("Library and version that decoded and resized.", max_length=100)]
     notes: Notes = ()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
-Kind = Literal["image", "video"]
+Kind = Annotated[Literal["image", "video"], Meta(description="What sort of media it is, by content.")]
 
 RENDITION_SIZES: dict[str, int] = {"small": 256, "medium": 1024, "large": 2048}
 """Name of a rendition -> its long edge in pixels. A smaller original is never enlarged."""
@@ -35,45 +35,62 @@ class Inspection(Struct, frozen=True):
     notes: tuple[str, ...] = ()  # survivable faults, in words: "the EXIF block is cut short"
 
 
+_SourceOfDate = Annotated[
+    str, Meta(description="Who says so: `exif:DateTimeOriginal`, `gps`, `file_name`, `file_modified` ...")
+]
+_LocalTime = Annotated[
+    str, Meta(description="The wall clock of the place, without a zone, e.g. `2008-10-22T16:28:39.50`.")
+]
+_Offset = Annotated[int | None, Meta(description="Minutes east of UTC, when known.")]
+
+
 class DateCandidate(Struct, frozen=True):
     """One answer to "when was this taken", and who says so."""
 
-    source: str  # "exif:DateTimeOriginal", "gps", "file_name", "file_modified"
-    local: str  # "2008-10-22T16:28:39.50": the wall clock of the place, without a zone
-    offset_minutes: int | None = None  # east of UTC; None when nobody says
+    source: _SourceOfDate
+    local: _LocalTime
+    offset_minutes: _Offset = None
 
 
 class TakenAt(Struct, frozen=True):
     """The answer that was chosen."""
 
-    local: str
-    source: str
-    offset_minutes: int | None = None
-    zone: str | None = None  # "Europe/Rome", when the position gives one
-    offset_source: str | None = None  # "exif:OffsetTimeOriginal", "gps_time", "position"
+    local: _LocalTime
+    source: _SourceOfDate
+    offset_minutes: _Offset = None
+    zone: Annotated[str | None, Meta(description="Time zone, e.g. `Europe/Rome`, when the position gives one.")] = None
+    offset_source: Annotated[
+        str | None, Meta(description="Who says the offset: `exif:OffsetTimeOriginal`, `gps_time`, `position` ...")
+    ] = None
+
+
+_DEGREES = {"x-unit": "degrees"}
 
 
 class Position(Struct, frozen=True):
-    """Where the camera was: degrees north and east (WGS 84), metres above the sea."""
+    """Where the camera was (WGS 84)."""
 
-    latitude: float
-    longitude: float
-    altitude_m: float | None = None
+    latitude: Annotated[float, Meta(description="North of the equator; south is negative.", extra_json_schema=_DEGREES)]
+    longitude: Annotated[float, Meta(description="East of Greenwich; west is negative.", extra_json_schema=_DEGREES)]
+    altitude_m: Annotated[float | None, Meta(description="Above the sea; below is negative.")] = None
 
 
 class Camera(Struct, frozen=True, omit_defaults=True):
     """What took the picture, and how; every field as the file states it, cleaned of padding."""
 
-    make: str | None = None
-    model: str | None = None
-    lens: str | None = None
-    software: str | None = None
-    exposure_seconds: float | None = None
-    f_number: float | None = None
-    iso: int | None = None
-    focal_length_mm: float | None = None
-    focal_length_35mm: int | None = None
-    flash_fired: bool | None = None
+    make: Annotated[str | None, Meta(description="Maker of the camera.")] = None
+    model: Annotated[str | None, Meta(description="Model of the camera.")] = None
+    lens: Annotated[str | None, Meta(description="Model of the lens.")] = None
+    software: Annotated[str | None, Meta(description="Firmware, or the program that wrote the file.")] = None
+    exposure_seconds: Annotated[float | None, Meta(description="Exposure time.")] = None
+    f_number: Annotated[float | None, Meta(description="Aperture: focal length over its diameter.")] = None
+    iso: Annotated[int | None, Meta(description="Sensitivity (ISO 12232).")] = None
+    focal_length_mm: Annotated[float | None, Meta(description="True focal length.")] = None
+    focal_length_35mm: Annotated[
+        int | None,
+        Meta(description="Focal length with the same view on 35 mm film.", extra_json_schema={"x-unit": "mm"}),
+    ] = None
+    flash_fired: Annotated[bool | None, Meta(description="Whether the flash fired.")] = None
 
     @property
     def name(self) -> str | None:
