@@ -81,7 +81,7 @@ def _history(name: str, newest: int, contract: Contract, upcasters: Upcasters) -
         words = [_sentence(upcaster.__doc__ or "") if upcaster else ""]
         old, new = contract.get((name, version - 1)), contract.get((name, version))
         if old is not None and new is not None:
-            words += _changes(old["properties"], new["properties"])
+            words += _changes(old.get("properties", {}), new.get("properties", {}))
         yield f"  - {version}: {' '.join(word for word in words if word) or 'other limits.'}"
 
 

@@ -163,7 +163,7 @@ class _Comparison:
                 yield self._problem(path, "the field became required", _OLD_EVENTS)
             elif name in must - musts:
                 yield self._problem(path, "the field became optional", _OLD_READERS)
-            elif was[name].get("default") != now[name].get("default"):
+            elif not _kept(was[name].get("default"), now[name].get("default")):
                 before, after = json.dumps(was[name].get("default")), json.dumps(now[name].get("default"))
                 yield self._problem(path, f"the default changed from {before} to {after}", _OLD_MEANING)
             before, after = was[name].get("x-unit"), now[name].get("x-unit")
@@ -223,6 +223,13 @@ def _lower(schema: Schema, name: str) -> float:
 
 def _upper(schema: Schema, name: str) -> float:
     return float(schema.get(name, "inf"))
+
+
+def _kept(old: Any, new: Any) -> bool:
+    """Whether a default means what it meant; that of a nested struct shows the struct's new fields too."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        return all(name not in new or _kept(value, new[name]) for name, value in old.items())
+    return bool(old == new)
 
 
 def _same(old: Schema, new: Schema) -> bool:

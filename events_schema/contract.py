@@ -66,9 +66,12 @@ def _contract(files: dict[str, bytes]) -> Contract:
         path = PurePosixPath(name)
         if len(path.parts) == 2 and path.suffix == ".json" and path.stem.isdecimal():
             try:
-                contract[path.parts[0], int(path.stem)] = json.loads(files[name])
-            except ValueError as error:
+                schema = json.loads(files[name])
+            except (ValueError, RecursionError) as error:
                 raise InvalidInput(f"the schema file {name} is not JSON ({error}): restore it from git") from error
+            if not isinstance(schema, dict):
+                raise InvalidInput(f"the schema file {name} is not a JSON object: restore it from git")
+            contract[path.parts[0], int(path.stem)] = schema
     return contract
 
 
