@@ -14,7 +14,7 @@ from typing import Literal
 from msgspec import Struct, structs
 
 from domain.commits import Cause, Recorded, derive_id, split_stream, stream_name
-from domain.errors import InvalidInput
+from domain.errors import InvalidInput, MediaRejected
 from domain.events import (
     AssetProcessed,
     AssetSeenAgain,
@@ -202,7 +202,7 @@ def upload(asset: Asset, uploaded: AssetUploaded) -> Sequence[Event]:
         return (uploaded,)
     if uploaded.path is None or uploaded.path in asset.paths:
         return ()
-    return (AssetSeenAgain(path=uploaded.path, file_name=uploaded.file_name),)
+    return (AssetSeenAgain(path=uploaded.path, file_name=uploaded.file_name, modified_at=uploaded.modified_at),)
 
 
 def begin(asset: Asset, step_name: str) -> Attempt | None:
@@ -233,14 +233,14 @@ def finish(asset: Asset, attempt: Attempt, found: Sequence[Event]) -> Sequence[E
 
 def fail(asset: Asset, attempt: Attempt, run: StepRun, error: Exception, now: datetime) -> Sequence[Event]:
     """An attempt failed: one more later, or given up after the last. `error.max_attempts` lowers the step's own."""
-    name = type(error).__name__
+    name = error.code if isinstance(error, MediaRejected) else type(error).__name__
     message = (str(error) or name)[:2000]
     allowed = min(attempt.step.max_attempts, getattr(error, "max_attempts", attempt.step.max_attempts))
     if attempt.number < allowed:
         due = now + timedelta(seconds=attempt.step.delay_after(attempt.number))
         failed = StepFailed(run=run, error=name, message=message, next_attempt_at=due)
         return finish(asset, attempt, (failed,))
-    return finish(asset, attempt, (StepGivenUp(run=run, error=name, message=message),))
+    return finish(asset, attempt, (StepGivenUp(run=run, error=name, message=message, retryable=allowed > 1),))
 
 
 def request_reprocess(asset: Asset, step_name: str, reason: str) -> Sequence[Event]:

@@ -42,6 +42,7 @@ __all__ = [
     "PhotoVaultError",
     "UnreadableEvent",
     "ViewUnavailable",
+    "WorkerDied",
 ]
 
 
@@ -116,6 +117,8 @@ class MediaRejected(PhotoVaultError):
         reason: a sentence for a person.
     """
 
+    max_attempts = 1
+
     def __init__(self, code: str, reason: str) -> None:
         super().__init__(reason)
         self.code = code
@@ -140,6 +143,12 @@ class DecoderKilled(MediaFailed):
     """The decoder's process was killed from outside (SIGKILL: an operator, or the kernel short of memory)."""
 
     max_attempts = 5
+
+
+class WorkerDied(PhotoVaultError):
+    """The process that worked on a step ended without a word, several times."""
+
+    max_attempts = 1
 
 
 class DecoderTimeout(MediaFailed):

@@ -84,6 +84,7 @@ class AssetSeenAgain(Event, frozen=True, kw_only=True):
 
     path: Annotated[str, _doc("Full path or object key of the other copy.", min_length=1, max_length=4096)]
     file_name: Annotated[str, _doc("The other copy's name, without folders.", min_length=1, max_length=1024)]
+    modified_at: Annotated[datetime | None, _doc("The other copy's own modification time.", "UTC")] = None
 
 
 class AssetProcessed(Event, frozen=True, kw_only=True):

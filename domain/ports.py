@@ -334,3 +334,7 @@ class MediaEngine(Protocol):
     def cpu_seconds(self) -> float:
         """Processor time that this thread's calls have used so far."""
         ...
+
+    def close(self) -> None:
+        """End the child processes."""
+        ...

@@ -1,0 +1,17 @@
+"""Read models: each a pure fold of events into rows; the projector keeps them live, replay rebuilds them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from projections.base import Projection
+from projections.files import Files
+from projections.gallery import Gallery
+from projections.library import Library
+from projections.processing import ProcessingView
+from projections.renditions import Renditions
+
+__all__ = ["PROJECTIONS", "Projection", "projection"]
+
+PROJECTIONS: tuple[Projection[Any], ...] = (Gallery(), Renditions(), ProcessingView(), Library(), Files())
+"""All projections; a new one is added here."""

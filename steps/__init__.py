@@ -1,0 +1,29 @@
+"""What a processing step does: the asset and the ports in, events out. `worker.py` does what is the same for all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from msgspec import Struct
+
+from domain.asset import Asset, Attempt
+from domain.events import Event
+from domain.eventstore import EventStore
+from domain.ports import BlobStore, MediaEngine
+
+__all__ = ["Ports", "StepFunction", "Steps"]
+
+
+class Ports(Struct, frozen=True):
+    """What a step may use."""
+
+    store: EventStore
+    blobs: BlobStore
+    media: MediaEngine
+    zone_of: Callable[[float, float], str | None]  # latitude, longitude -> "Europe/Rome"
+    scratch: Path  # a folder for temporary files, best on the blob store's disk
+
+
+StepFunction = Callable[[Asset, Attempt, Ports], Sequence[Event]]
+Steps = Mapping[str, StepFunction]

@@ -1,0 +1,179 @@
+"""Import of folders: finds files, copies their bytes into the vault, appends AssetUploaded. Decodes nothing.
+
+A file whose path, size and time are known is not read again. Bytes that the owner's vault holds already make no second
+asset. What is plainly not a picture or video (a text file by name and by content, a hidden file) is refused and
+listed; anything in doubt is taken, for validation to judge by its content.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from domain.asset import asset_stream, fold, upload
+from domain.commits import NEW, Cause, derive_id, to_us
+from domain.errors import ConflictError, InvalidInput, ViewUnavailable
+from domain.events import AssetUploaded
+from domain.media import Limits
+from photovault.vault import Vault
+from projections.files import Place, path_key
+
+_BATCH = 100
+_THREADS = 4
+_NOT_MEDIA = (
+    ".aae .bat .c .cfg .conf .css .csv .db .doc .docx .eml .gpx .htm .html .ini .js .json .log .md .php .picasa .py "
+    ".rtf .sh .sqlite .srt .sub .toml .tsv .txt .url .xls .xlsx .xml .xmp .yaml .yml"
+)
+
+
+class Refusal(Struct, frozen=True):
+    """A file that was not imported."""
+
+    path: str
+    reason: str
+
+
+class Report(Struct):
+    """What an import did, in files."""
+
+    found: int = 0
+    added: int = 0
+    known: int = 0
+    refused: int = 0
+    refusals: list[Refusal] = []
+    assets: list[str] = []  # ids of the assets that were added
+
+
+def find_files(paths: Sequence[Path]) -> Iterator[Path]:
+    """All regular files below the paths, in order of name; links to folders are not followed.
+
+    Raises:
+        InvalidInput: a path does not exist.
+    """
+    for path in paths:
+        if not path.exists():
+            raise InvalidInput(f"there is no file or folder {path}")
+        if path.is_dir():
+            for folder, folders, names in os.walk(path):
+                folders[:] = sorted(name for name in folders if not name.startswith("."))
+                yield from (Path(folder) / name for name in sorted(names))
+        else:
+            yield path
+
+
+def import_files(vault: Vault, paths: Iterable[Path], on_file: Callable[[], None] = lambda: None) -> Report:
+    """Import files, four at a time.
+
+    Cost:
+        A known file: one row of a view. A new one: its bytes are read once and written once, and one append, which
+        shares its flush to disk with the others.
+    """
+    report = Report()
+    files = iter(paths)
+    with ThreadPoolExecutor(_THREADS) as pool:
+        while batch := [path.absolute() for path in islice(files, _BATCH)]:
+            places = _known_places(vault, batch)
+            for result in pool.map(lambda path, known: _import_file(vault, path, known), batch, places):
+                report.found += 1
+                if isinstance(result, Refusal):
+                    report.refused += 1
+                    report.refusals.append(result)
+                elif result is None:
+                    report.known += 1
+                else:
+                    report.added += 1
+                    report.assets.append(result)
+                on_file()
+    return report
+
+
+def _known_places(vault: Vault, paths: Sequence[Path]) -> list[Place | None]:
+    try:
+        _, table = vault.generations.active("files")
+    except ViewUnavailable:
+        return [None] * len(paths)
+    rows = vault.views.get(table, [(vault.settings.owner, path_key(str(path))) for path in paths])
+    return [msgspec.msgpack.decode(row.data, type=Place) if row and not row.deleted else None for row in rows]
+
+
+def _import_file(vault: Vault, path: Path, known: Place | None) -> str | Refusal | None:
+    """The new asset's id, None for bytes that are there already, or why not."""
+    try:
+        about = path.stat()
+        reason = _refusal(path, about)
+        if reason:
+            return Refusal(str(path), reason)
+        modified = datetime.fromtimestamp(about.st_mtime_ns // 1000 / 1e6, UTC)
+        if known and (known.size_bytes, known.modified_us) == (about.st_size, to_us(modified)):
+            return None
+        sha256, size = vault.blobs.import_file(path)
+    except OSError as error:
+        return Refusal(str(path), f"it can't be read: {error.strerror or error}")
+    name = path.name.encode("utf-8", "replace").decode()
+    uploaded = AssetUploaded(
+        file_name=name[:1024],
+        size_bytes=size,
+        blob=sha256,
+        sha256=sha256,
+        source="folder",
+        path=str(path).encode("utf-8", "replace").decode()[:4096],
+        modified_at=modified,
+    )
+    return _append(vault, uploaded, sha256)
+
+
+def _append(vault: Vault, uploaded: AssetUploaded, sha256: str) -> str | None:
+    owner = vault.settings.owner
+    asset_id = derive_id("asset", owner, sha256)
+    stream = asset_stream(owner, asset_id)
+    upload_id = derive_id("upload", stream)
+    try:  # most files are new: no need to look first
+        cause = Cause(commit_id=upload_id, actor="import", correlation_id=upload_id)
+        if not vault.store.append(stream, [uploaded], NEW, cause).repeated:
+            return asset_id
+    except ConflictError:
+        pass  # some other decision made the stream; look at it below
+    while True:
+        loaded = vault.store.load(stream)
+        events = upload(fold(stream, loaded.events), uploaded)
+        if not events:
+            return None
+        again = Cause(
+            commit_id=derive_id("seen-again", stream, uploaded.path), actor="import", correlation_id=upload_id
+        )
+        try:
+            vault.store.append(stream, events, loaded.token, again)
+        except ConflictError:
+            continue
+        return None
+
+
+def _refusal(path: Path, about: os.stat_result) -> str | None:
+    if not stat.S_ISREG(about.st_mode):
+        return "it is not a regular file"
+    if path.name.startswith("."):
+        return "it is a hidden file"
+    if about.st_size > Limits().max_bytes:
+        return f"it has {about.st_size:,} bytes; at most {Limits().max_bytes:,} are taken"
+    if path.suffix.lower() in _NOT_MEDIA.split() and not _looks_like_media(path):
+        return f"it is not a picture or video: {path.suffix.lower()} file"
+    return None
+
+
+def _looks_like_media(path: Path) -> bool:
+    """Whether a file with another name may be a picture or video after all: its first bytes are not text."""
+    with path.open("rb") as file:
+        head = file.read(512)
+    try:
+        head.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return error.start < len(head) - 4  # not merely a character cut in two
+    return b"\0" in head

@@ -1,0 +1,115 @@
+"""The composition root: which adapter stands behind which port. Nothing else in the house makes that choice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from adapters.local.blobs import FileBlobStore
+from adapters.local.checkpoints import SqliteCheckpoints
+from adapters.local.commits import SqliteCommitStore
+from adapters.local.queue import SqliteQueue
+from adapters.local.views import SqliteViewStore
+from domain.errors import NotFound
+from domain.eventstore import EventStore, utc_now
+from domain.parking import Parking
+from domain.ports import MediaEngine
+from events_schema.codec import EventCodec
+from photovault.config import Settings
+from projections import PROJECTIONS, Projection
+from projections.generations import Generations
+from projections.projector import Projector
+from projections.replay import Replay
+from steps import Ports
+from steps.relay import Relay
+from steps.worker import Worker
+
+
+class Vault:
+    """A vault on this machine: everything in one folder.
+
+        events.db   the history              work.db   queues and checkpoints
+        views.db    all projections          blobs/    originals, renditions, large event bodies, by SHA-256
+
+    Args:
+        settings: where, and whose.
+        create: make the folder when it is not there.
+        bulk_views: writes to views are not forced to disk one by one (for the workers of a replay).
+    Raises:
+        NotFound: there is no vault and `create` is false.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        create: bool = False,
+        bulk_views: bool = False,
+        clock: Callable[[], datetime] = utc_now,
+        projections: tuple[Projection[Any], ...] = PROJECTIONS,
+    ) -> None:
+        self.settings = settings
+        home = settings.home
+        if not create and not (home / "events.db").exists():
+            raise NotFound(
+                f"there is no vault in {home}: `photovault ingest FOLDER` makes one; PHOTOVAULT_HOME says where"
+            )
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.clock = clock
+        self.commits = SqliteCommitStore(home / "events.db")
+        self.views = SqliteViewStore(home / "views.db", bulk=bulk_views)
+        self.checkpoints = SqliteCheckpoints(home / "work.db")
+        self.queue = SqliteQueue(home / "work.db", clock=lambda: clock().timestamp())
+        self.blobs = FileBlobStore(home / "blobs")
+        self.store = EventStore(self.commits, self.blobs, EventCodec(), clock)
+        self.generations = Generations(self.views, self.checkpoints, projections, clock)
+        self.parking = Parking(self.checkpoints, clock)
+        self.projector = Projector(self.store, self.views, self.generations, self.parking)
+        self.relay = Relay(self.store, self.queue, self.parking)
+        self.replay = Replay(self.store, self.views, self.checkpoints, self.generations.projections)
+        self.generations.ensure(empty=self.commits.last_position() == 0)
+
+    @cached_property
+    def media(self) -> MediaEngine:
+        """The decoders; loaded only when a step needs them."""
+        from adapters.media.sandbox import SandboxedMediaEngine
+
+        return SandboxedMediaEngine()
+
+    @cached_property
+    def worker(self) -> Worker:
+        """Runs the steps."""
+        from adapters.media.zones import zone_at
+
+        from steps.catalogue import STEP_FUNCTIONS
+
+        ports = Ports(self.store, self.blobs, self.media, zone_at, self.scratch)
+        return Worker(STEP_FUNCTIONS, ports, self.clock)
+
+    @property
+    def scratch(self) -> Path:
+        """A folder for temporary files on the blobs' disk."""
+        return self.blobs.temporary
+
+    def locate(self, blob: str) -> str:
+        """The path of a blob, for a person or a program to open."""
+        return str(self.blobs.path(blob))
+
+    def close(self) -> None:
+        """Close files and end the decoders."""
+        if "media" in self.__dict__:
+            self.media.close()
+        for part in (self.commits, self.views, self.checkpoints, self.queue):
+            part.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,125 @@
+"""A projection: a pure fold of one kind of stream into rows. The engines beside it do the reading and the writing.
+
+Each stream has one *home* row, whose key follows from the stream's name alone. It carries the whole state and, as its
+version, the checkpoint; so a projector needs nothing but that row to go on. A projection may add other rows (one for
+each path of a file, say) and contribute to totals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from domain.commits import Recorded, split_stream
+from domain.events import Event
+from domain.ports import Row, ViewTable
+
+S = TypeVar("S", bound=Struct)
+Totals: TypeAlias = Mapping[str, Mapping[str, int]]
+Locate: TypeAlias = Callable[[str], str]  # a blob's key -> where a person or a program can open it
+
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class OtherRow(Struct, frozen=True):
+    """A row beside the home row."""
+
+    data: Any  # anything msgpack can hold
+    index: tuple[str | None, ...] = ()
+
+
+class Projection(Generic[S]):
+    """Base of all projections; a subclass sets the constants, `on`, and what it needs of the methods.
+
+    All methods are pure. `on` maps an event's type to a function (state, recorded) -> state; an event that is not in
+    it leaves the state as it is (its version still moves on).
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[int]  # raise it when old rows are not what this code would write: a rebuild is then due
+    about: ClassVar[str]
+    category: ClassVar[str] = "asset"  # the streams that it folds
+    indexes: ClassVar[tuple[str, ...]] = ()
+    has_totals: ClassVar[bool] = False
+    state: type[S]
+    on: Mapping[type[Event], Callable[[S, Recorded], S]]
+
+    def __init__(self) -> None:
+        self._decode = msgspec.msgpack.Decoder(self.state).decode
+
+    def start(self, stream: str) -> S:
+        """The state before the first event."""
+        return self.state()
+
+    def evolve(self, state: S, recorded: Recorded) -> S:
+        """The state after one more event."""
+        handler = self.on.get(type(recorded.event))
+        return handler(state, recorded) if handler else state
+
+    def home(self, stream: str) -> tuple[str, str]:
+        """Partition and key of the stream's home row."""
+        owner, _, ident = split_stream(stream)
+        return owner, ident
+
+    def keys(self, state: S) -> tuple[str | None, ...]:
+        """The home row's sort key in each index; None: not in it."""
+        return ()
+
+    def others(self, state: S) -> Mapping[str, OtherRow]:
+        """Rows beside the home row, by key, in the same partition. One that is no longer here is deleted."""
+        return {}
+
+    def totals(self, state: S) -> Totals:
+        """What the stream contributes to its partition's totals: total -> counter -> value."""
+        return {}
+
+    def show(self, state: S, locate: Locate) -> dict[str, Any]:
+        """The home row as the query's caller sees it."""
+        shown: dict[str, Any] = msgspec.to_builtins(state)
+        return shown
+
+    def table(self, generation: int) -> ViewTable:
+        """The table of one generation."""
+        return ViewTable(self.name, generation, self.indexes)
+
+    def decode(self, data: bytes) -> S:
+        """The state inside a home row."""
+        return self._decode(data)
+
+    def home_row(self, stream: str, state: S, version: int) -> Row:
+        """The home row that shows a stream at a version."""
+        partition, key = self.home(stream)
+        return Row(partition, key, version, _encode(state), self.keys(state))
+
+    def other_rows(self, stream: str, before: S | None, after: S, version: int) -> Sequence[Row]:
+        """Other rows that changed between two states of a stream, and tombstones for those that went away."""
+        new = self.others(after)
+        old = self.others(before) if before is not None else {}
+        if not new and not old:
+            return ()
+        partition, _ = self.home(stream)
+        nowhere = (None,) * len(self.indexes)
+        rows = [
+            Row(partition, key, version, _encode(other.data), other.index or nowhere)
+            for key, other in new.items()
+            if old.get(key) != other
+        ]
+        rows += [Row(partition, key, version, b"", nowhere, deleted=True) for key in old if key not in new]
+        return rows
+
+
+def difference(before: Totals, after: Totals) -> Totals:
+    """What must be added to totals when a contribution changes; counters that stay are left out."""
+    if before == after:
+        return {}
+    changed: dict[str, dict[str, int]] = {}
+    for total in {*before, *after}:
+        old, new = before.get(total, {}), after.get(total, {})
+        deltas = {counter: new.get(counter, 0) - old.get(counter, 0) for counter in {*old, *new}}
+        deltas = {counter: delta for counter, delta in sorted(deltas.items()) if delta}
+        if deltas:
+            changed[total] = deltas
+    return changed

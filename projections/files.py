@@ -1,0 +1,69 @@
+"""Files: which asset a path belongs to, for every path that its bytes were seen at."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from datetime import datetime
+
+from msgspec import Struct, structs
+
+from domain.commits import Recorded, to_us
+from domain.events import AssetSeenAgain, AssetUploaded
+from projections.base import OtherRow, Projection
+
+
+class Place(Struct, frozen=True, omit_defaults=True):
+    """One file as an import saw it; the same size and time at the same path mean that it need not be read again."""
+
+    path: str
+    asset: str
+    size_bytes: int
+    modified_us: int | None = None
+
+
+class Paths(Struct, frozen=True, omit_defaults=True):
+    """All files of one asset."""
+
+    asset: str = ""
+    size_bytes: int = 0
+    places: tuple[Place, ...] = ()
+
+
+def path_key(path: str) -> str:
+    """Key of a path's row: a path may be longer than a key."""
+    return f"path:{hashlib.sha256(path.encode('utf-8', 'surrogatepass')).hexdigest()}"
+
+
+def _uploaded(state: Paths, recorded: Recorded) -> Paths:
+    event = recorded.event
+    assert isinstance(event, AssetUploaded)
+    asset = recorded.commit.stream.rpartition("#")[2]
+    before = Paths(asset, event.size_bytes)
+    return before if event.path is None else _with(before, event.path, event.modified_at)
+
+
+def _seen_again(state: Paths, recorded: Recorded) -> Paths:
+    event = recorded.event
+    assert isinstance(event, AssetSeenAgain)
+    return _with(state, event.path, event.modified_at)
+
+
+def _with(state: Paths, path: str, modified_at: datetime | None) -> Paths:
+    modified_us = to_us(modified_at) if modified_at else None
+    place = Place(path, state.asset, state.size_bytes, modified_us)
+    return structs.replace(state, places=(*(p for p in state.places if p.path != path), place))
+
+
+class Files(Projection[Paths]):
+    """Assets by path. A home row is keyed by the asset, a path's row by `path_key`."""
+
+    name = "files"
+    version = 1
+    about = "which asset a file's path belongs to"
+    state = Paths
+    on = {AssetUploaded: _uploaded, AssetSeenAgain: _seen_again}
+
+    def others(self, state: Paths) -> Mapping[str, OtherRow]:
+        """A row a path."""
+        return {path_key(place.path): OtherRow(place) for place in state.places}

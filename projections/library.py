@@ -1,0 +1,104 @@
+"""Library: an owner's totals (assets and bytes by kind, year, camera), moved by what each asset changes."""
+
+from __future__ import annotations
+
+from msgspec import Struct, structs
+
+from domain.commits import Recorded
+from domain.events import AssetProcessed, AssetUploaded, FileValidated, MetadataExtracted, RenditionsGenerated
+from projections.base import Projection, Totals
+
+
+class Contribution(Struct, frozen=True, omit_defaults=True, gc=False):
+    """What one asset adds to its owner's library."""
+
+    asset: str = ""
+    original_bytes: int = 0
+    rendition_bytes: int = 0
+    renditions: int = 0
+    kind: str | None = None
+    media_type: str | None = None
+    year: str | None = None
+    camera: str | None = None
+    located: bool = False
+    state: str = "processing"
+
+
+def _uploaded(state: Contribution, recorded: Recorded) -> Contribution:
+    event = recorded.event
+    assert isinstance(event, AssetUploaded)
+    return Contribution(asset=recorded.commit.stream.rpartition("#")[2], original_bytes=event.size_bytes)
+
+
+def _validated(state: Contribution, recorded: Recorded) -> Contribution:
+    event = recorded.event
+    assert isinstance(event, FileValidated)
+    return structs.replace(state, kind=event.kind, media_type=event.media_type)
+
+
+def _described(state: Contribution, recorded: Recorded) -> Contribution:
+    event = recorded.event
+    assert isinstance(event, MetadataExtracted)
+    return structs.replace(
+        state,
+        year=event.taken_at.local[:4] if event.taken_at else None,
+        camera=event.camera.name if event.camera else None,
+        located=event.position is not None,
+    )
+
+
+def _rendered(state: Contribution, recorded: Recorded) -> Contribution:
+    event = recorded.event
+    assert isinstance(event, RenditionsGenerated)
+    return structs.replace(
+        state,
+        rendition_bytes=sum(r.size_bytes for r in event.renditions),
+        renditions=len(event.renditions),
+    )
+
+
+def _processed(state: Contribution, recorded: Recorded) -> Contribution:
+    event = recorded.event
+    assert isinstance(event, AssetProcessed)
+    return structs.replace(state, state=event.state)
+
+
+class Library(Projection[Contribution]):
+    """Totals of an owner's library. Only what is processed well counts by kind, year and camera; all bytes count."""
+
+    name = "library"
+    version = 1
+    about = "an owner's totals: assets and bytes, by kind, year and camera"
+    has_totals = True
+    state = Contribution
+    on = {
+        AssetUploaded: _uploaded,
+        FileValidated: _validated,
+        MetadataExtracted: _described,
+        RenditionsGenerated: _rendered,
+        AssetProcessed: _processed,
+    }
+
+    def totals(self, state: Contribution) -> Totals:
+        """This asset's share."""
+        if not state.asset:
+            return {}
+        totals: dict[str, dict[str, int]] = {
+            "library": {
+                "assets": 1,
+                "original_bytes": state.original_bytes,
+                "rendition_bytes": state.rendition_bytes,
+                "renditions": state.renditions,
+                "with_place": int(state.located),
+            }
+        }
+        if state.state == "done":
+            if state.kind:
+                totals[f"kind:{state.kind}"] = {"assets": 1, "original_bytes": state.original_bytes}
+            if state.media_type:
+                totals[f"type:{state.media_type}"] = {"assets": 1, "original_bytes": state.original_bytes}
+            if state.year:
+                totals[f"year:{state.year}"] = {"assets": 1}
+            if state.camera:
+                totals[f"camera:{state.camera[:200]}"] = {"assets": 1}
+        return totals

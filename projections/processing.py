@@ -1,0 +1,177 @@
+"""Processing: how far each step of an asset has come, and why not farther. Answers "what is not processed, and why"."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from domain.commits import Recorded
+from domain.events import (
+    AssetProcessed,
+    AssetUploaded,
+    Event,
+    FileQuarantined,
+    FileValidated,
+    MetadataExtracted,
+    Outcome,
+    RenditionsGenerated,
+    ReprocessRequested,
+    StepFailed,
+    StepGivenUp,
+    StepSkipped,
+)
+from domain.pipeline import PIPELINE, steps_after
+from projections.base import Locate, Projection, Totals
+
+COUNTERS = ("done", "skipped", "failed", "given_up", "waiting")
+
+
+class StepProgress(Struct, frozen=True, omit_defaults=True, gc=False):
+    """The last thing that is known of a step."""
+
+    status: str  # one of COUNTERS
+    at_us: int
+    attempt: int = 0
+    version: int = 0
+    duration_ms: int = 0
+    error: str | None = None
+    reason: str | None = None
+    next_attempt_at: str | None = None
+
+
+class Processing(Struct, frozen=True, omit_defaults=True):
+    """All steps of one asset."""
+
+    asset: str = ""
+    file_name: str = ""
+    path: str | None = None
+    state: str = "processing"
+    uploaded_us: int = 0
+    changed_us: int = 0
+    steps: dict[str, StepProgress] = {}
+
+
+_AFTER = {step.follows: tuple(s.name for s in PIPELINE if s.follows is step.follows) for step in PIPELINE}
+
+
+def _waiting(state: Processing, names: tuple[str, ...], recorded: Recorded) -> dict[str, StepProgress]:
+    return {**state.steps, **{name: StepProgress("waiting", recorded.commit.recorded_us) for name in names}}
+
+
+def _uploaded(state: Processing, recorded: Recorded) -> Processing:
+    event = recorded.event
+    assert isinstance(event, AssetUploaded)
+    at = recorded.commit.recorded_us
+    return Processing(
+        asset=recorded.commit.stream.rpartition("#")[2],
+        file_name=event.file_name,
+        path=event.path,
+        state="processing",
+        uploaded_us=at,
+        changed_us=at,
+        steps=_waiting(state, _AFTER.get(AssetUploaded, ()), recorded),
+    )
+
+
+def _reprocess(state: Processing, recorded: Recorded) -> Processing:
+    steps = _waiting(state, tuple(step.name for step in steps_after(recorded.event)), recorded)
+    return _changed(state, recorded, steps, "processing")
+
+
+def _outcome(state: Processing, recorded: Recorded) -> Processing:
+    event = recorded.event
+    assert isinstance(event, Outcome)
+    run = event.run
+    status, error, reason, again = "done", None, None, None
+    if isinstance(event, StepFailed):
+        status, error, reason = "failed", event.error, event.message
+        again = event.next_attempt_at.isoformat()
+    elif isinstance(event, StepGivenUp):
+        status, error, reason = "given_up", event.error, event.message
+    elif isinstance(event, StepSkipped):
+        status, reason = "skipped", event.reason
+    elif isinstance(event, FileQuarantined):
+        error, reason = event.code, event.reason
+    progress = StepProgress(
+        status=status,
+        at_us=recorded.commit.recorded_us,
+        attempt=run.attempt,
+        version=run.version,
+        duration_ms=run.duration_ms,
+        error=error,
+        reason=reason,
+        next_attempt_at=again,
+    )
+    steps = _waiting(state, _AFTER.get(type(event), ()), recorded)
+    steps[run.step] = progress
+    return _changed(state, recorded, steps, state.state)
+
+
+def _processed(state: Processing, recorded: Recorded) -> Processing:
+    event = recorded.event
+    assert isinstance(event, AssetProcessed)
+    return _changed(state, recorded, state.steps, event.state)
+
+
+def _changed(state: Processing, recorded: Recorded, steps: dict[str, StepProgress], overall: str) -> Processing:
+    return Processing(
+        asset=state.asset,
+        file_name=state.file_name,
+        path=state.path,
+        state=overall,
+        uploaded_us=state.uploaded_us,
+        changed_us=recorded.commit.recorded_us,
+        steps=steps,
+    )
+
+
+_OUTCOMES: tuple[type[Event], ...] = (
+    FileValidated,
+    FileQuarantined,
+    MetadataExtracted,
+    RenditionsGenerated,
+    StepSkipped,
+    StepFailed,
+    StepGivenUp,
+)
+
+
+class ProcessingView(Projection[Processing]):
+    """Steps by asset; the index `attention` holds the assets that are not processed as they should be."""
+
+    name = "processing"
+    version = 1
+    about = "how far each step of an asset has come, what failed and why, and when it is tried again"
+    indexes = ("attention",)
+    has_totals = True
+    state = Processing
+    on = {
+        AssetUploaded: _uploaded,
+        ReprocessRequested: _reprocess,
+        AssetProcessed: _processed,
+        **dict.fromkeys(_OUTCOMES, _outcome),
+    }
+
+    def keys(self, state: Processing) -> tuple[str | None, ...]:
+        """In `attention` while quarantined, given up, or with a failed attempt behind it; oldest first."""
+        if state.state in ("quarantined", "given_up"):
+            return (f"{state.state}#{state.changed_us:020}",)
+        if any(step.status == "failed" for step in state.steps.values()):
+            return (f"failed#{state.changed_us:020}",)
+        return (None,)
+
+    def totals(self, state: Processing) -> Totals:
+        """Assets by state, and steps by status."""
+        if not state.asset:
+            return {}
+        totals: dict[str, dict[str, int]] = {"assets": {"total": 1, state.state: 1}}
+        for name, step in state.steps.items():
+            totals[f"step:{name}"] = {step.status: 1}
+        return totals
+
+    def show(self, state: Processing, locate: Locate) -> dict[str, Any]:
+        """The asset with its steps."""
+        shown: dict[str, Any] = msgspec.to_builtins(state)
+        return shown

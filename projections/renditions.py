@@ -1,0 +1,67 @@
+"""Renditions: every picture made of an asset, in every format, with its size. What a server needs to deliver one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import Struct, structs
+
+from domain.commits import Recorded
+from domain.events import AssetUploaded, FileQuarantined, Rendition, RenditionsGenerated
+from projections.base import Locate, Projection
+
+
+class RenditionSet(Struct, frozen=True, omit_defaults=True):
+    """All pictures of one asset."""
+
+    asset: str = ""
+    renditions: tuple[Rendition, ...] = ()
+    thumbhash: str | None = None
+    engine: str | None = None
+    original: str = ""  # blob
+
+
+def _uploaded(state: RenditionSet, recorded: Recorded) -> RenditionSet:
+    event = recorded.event
+    assert isinstance(event, AssetUploaded)
+    return RenditionSet(asset=recorded.commit.stream.rpartition("#")[2], original=event.blob)
+
+
+def _rendered(state: RenditionSet, recorded: Recorded) -> RenditionSet:
+    event = recorded.event
+    assert isinstance(event, RenditionsGenerated)
+    return structs.replace(state, renditions=event.renditions, thumbhash=event.thumbhash, engine=event.engine)
+
+
+def _quarantined(state: RenditionSet, recorded: Recorded) -> RenditionSet:
+    return structs.replace(state, renditions=(), thumbhash=None)
+
+
+class Renditions(Projection[RenditionSet]):
+    """Pictures by asset."""
+
+    name = "renditions"
+    version = 1
+    about = "every picture made of an asset: name, format, size, where it is"
+    state = RenditionSet
+    on = {AssetUploaded: _uploaded, RenditionsGenerated: _rendered, FileQuarantined: _quarantined}
+
+    def show(self, state: RenditionSet, locate: Locate) -> dict[str, Any]:
+        """The set with a path for each picture."""
+        return {
+            "asset": state.asset,
+            "original": locate(state.original) if state.original else None,
+            "thumbhash": state.thumbhash,
+            "engine": state.engine,
+            "renditions": [
+                {
+                    "name": r.name,
+                    "format": r.format,
+                    "path": locate(r.blob),
+                    "width": r.width,
+                    "height": r.height,
+                    "bytes": r.size_bytes,
+                }
+                for r in state.renditions
+            ],
+        }

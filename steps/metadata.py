@@ -1,0 +1,37 @@
+"""metadata: when, where and with what a picture was taken, judged by `domain.metadata` from what the file says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+from domain.metadata import extract
+
+from domain.asset import Asset, Attempt
+from domain.events import Event, MetadataExtracted
+from steps import Ports
+
+
+def extract_metadata(asset: Asset, attempt: Attempt, ports: Ports) -> Sequence[Event]:
+    """Read all tags, choose date and place, keep the tags as a blob beside the event."""
+    uploaded = asset.uploaded
+    assert uploaded is not None
+    with ports.blobs.file(uploaded.blob) as path:
+        raw = ports.media.read_metadata(path)
+    facts = extract(raw, file_name=uploaded.file_name, modified_at=uploaded.modified_at, zone_of=ports.zone_of)
+    return [
+        MetadataExtracted(
+            run=attempt.run(),
+            width=raw.width,
+            height=raw.height,
+            orientation=raw.orientation,
+            taken_at=facts.taken_at,
+            taken_at_utc=facts.taken_at_utc,
+            alternatives=facts.alternatives,
+            camera=facts.camera,
+            position=facts.position,
+            description=facts.description,
+            tags_blob=ports.blobs.put(msgspec.json.encode(raw.tags)) if raw.tags else None,
+            notes=facts.notes,
+        )
+    ]

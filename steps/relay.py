@@ -1,0 +1,54 @@
+"""The relay: from events to the queues of the steps that follow. It asks the pipeline, and decides nothing itself."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from domain.commits import Commit, Recorded, derive_id
+from domain.errors import HistoryDamaged, UnreadableEvent
+from domain.events import Outcome
+from domain.eventstore import EventStore
+from domain.parking import Parking
+from domain.pipeline import steps_after
+from domain.ports import Message, Queue
+
+CONSUMER = "relay"
+
+
+class Relay:
+    """Sends one message for each step that an event makes due; the same event always gives the same message ids."""
+
+    def __init__(self, store: EventStore, queue: Queue, parking: Parking) -> None:
+        self._store = store
+        self._queue = queue
+        self._parking = parking
+
+    def relay(self, commits: Iterable[Commit]) -> int:
+        """Send what follows from a batch of commits; how many messages. Cost: one send a queue and batch."""
+        batches: dict[str, list[Message]] = defaultdict(list)
+        for commit in commits:
+            try:
+                events = self._store.events_of(commit)
+            except (UnreadableEvent, HistoryDamaged) as error:
+                self._parking.park(CONSUMER, commit.stream, commit.number, error)
+                continue
+            for message in _messages(commit, events):
+                batches[message.step].append(message)
+        for step, messages in batches.items():
+            self._queue.send(step, messages)
+        return sum(map(len, batches.values()))
+
+
+def _messages(commit: Commit, events: list[Recorded]) -> Iterable[Message]:
+    ended = {recorded.event.run.step for recorded in events if isinstance(recorded.event, Outcome)}
+    for recorded in events:
+        for step in steps_after(recorded.event):
+            if step.name not in ended:  # the same decision found that it does not apply
+                yield Message(
+                    id=derive_id(commit.stream, step.name, recorded.event_id),
+                    stream=commit.stream,
+                    step=step.name,
+                    causation_id=recorded.event_id,
+                    correlation_id=commit.correlation_id,
+                )

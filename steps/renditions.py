@@ -1,0 +1,40 @@
+"""renditions: the smaller pictures that are shown in place of an original, and its placeholder hash."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from domain.asset import Asset, Attempt
+from domain.events import Event, Rendition, RenditionsGenerated
+from steps import Ports
+
+
+def make_renditions(asset: Asset, attempt: Attempt, ports: Ports) -> Sequence[Event]:
+    """Decode once, write all sizes and formats, store them under their content."""
+    uploaded = asset.uploaded
+    assert uploaded is not None
+    with tempfile.TemporaryDirectory(dir=ports.scratch) as folder:
+        with ports.blobs.file(uploaded.blob) as path:
+            made = ports.media.render(path, Path(folder))
+        keys = ports.blobs.put_files([Path(file.path) for file in made.files])
+    return [
+        RenditionsGenerated(
+            run=attempt.run(),
+            renditions=tuple(
+                Rendition(
+                    name=file.name,
+                    format=file.format,
+                    blob=key,
+                    width=file.width,
+                    height=file.height,
+                    size_bytes=file.bytes,
+                )
+                for file, key in zip(made.files, keys, strict=True)
+            ),
+            thumbhash=made.thumbhash,
+            engine=made.engine,
+            notes=made.notes,
+        )
+    ]

@@ -1,0 +1,77 @@
+"""validate: what the bytes are, by content; whole, within the limits, and not in the vault already."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from domain.asset import Asset, Attempt
+from domain.commits import NEW, Cause, derive_id, stream_name
+from domain.errors import ConflictError, MediaRejected, PhotoVaultError
+from domain.events import ContentClaimed, DuplicateFound, Event, FileQuarantined, FileValidated
+from steps import Ports
+
+
+def validate(asset: Asset, attempt: Attempt, ports: Ports) -> Sequence[Event]:
+    """Decode the file from end to end once.
+
+    Returns:
+        `FileValidated` (with `DuplicateFound` when another asset holds the same bytes), or `FileQuarantined`.
+    """
+    uploaded = asset.uploaded
+    assert uploaded is not None  # the step follows AssetUploaded
+    with ports.blobs.file(uploaded.blob) as path:
+        size, sha256 = path.stat().st_size, _sha256(path)
+        if uploaded.sha256 not in (None, sha256):
+            raise PhotoVaultError(
+                f"the stored bytes have changed since the upload: their SHA-256 is {sha256}, it was {uploaded.sha256}; "
+                "check the disk, then import the file again"
+            )
+        try:
+            found = ports.media.inspect(path)
+        except MediaRejected as rejected:
+            return [
+                FileQuarantined(
+                    run=attempt.run(), code=rejected.code, reason=rejected.reason, sha256=sha256, size_bytes=size
+                )
+            ]
+    validated = FileValidated(
+        run=attempt.run(),
+        media_type=found.media_type,
+        kind=found.kind,
+        sha256=sha256,
+        size_bytes=size,
+        width=found.width,
+        height=found.height,
+        frames=found.frames,
+        notes=found.notes,
+    )
+    if uploaded.sha256 is None:  # the asset's id does not follow from its content: somebody else may hold it
+        first = _claim(asset, sha256, ports)
+        if first != asset.id:
+            return [validated, DuplicateFound(of=first)]
+    return [validated]
+
+
+def _claim(asset: Asset, sha256: str, ports: Ports) -> str:
+    """Be the first asset of the owner with this content, or learn who is. One append."""
+    stream = stream_name(asset.owner, "content", sha256)
+    cause = Cause(
+        commit_id=derive_id(stream, asset.id),
+        actor="step:validate",
+        correlation_id=asset.correlation_id,
+        causation_id=asset.steps["validate"].caused_by,
+    )
+    try:
+        ports.store.append(stream, [ContentClaimed(asset=asset.id)], NEW, cause)
+    except ConflictError as conflict:
+        claimed = ports.store.events_of(conflict.winner)[0].event
+        assert isinstance(claimed, ContentClaimed)
+        return claimed.asset
+    return asset.id
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
