@@ -1,0 +1,1 @@
+"""One suite a port: classes of behaviour that every adapter must subclass."""
