@@ -171,6 +171,7 @@ def test_two_types_of_one_name_are_refused() -> None:
         (stored(schema_version=0), "field [0].schema_version"),
         (stored(data={"path": "/b.jpg"}), "type AssetSeenAgain, version 1: field file_name"),
         (stored(data={"path": "/b.jpg", "file_name": 3}), "type AssetSeenAgain, version 1: field file_name"),
+        (stored().replace(b"b.jpg", b"\xff"), "type AssetSeenAgain, version 1: field data: 'utf-8'"),
         (stored(data=None), "type AssetSeenAgain, version 1: field data"),
         (stored(occurred_at="2026-01-01T00:00:00"), "field [0].occurred_at"),
         (stored(event_id=None), "field [0].event_id"),
