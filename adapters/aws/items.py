@@ -70,6 +70,11 @@ def write_units(size: int) -> int:
     return max(1, -(-size // 1024))
 
 
+def read_units(size: int) -> int:
+    """RCU of a strongly consistent read of one item: one for each started 4 KB."""
+    return max(1, -(-size // 4096))
+
+
 def check_key(value: str, limit: int, what: str) -> None:
     """`InvalidInput` for a key that DynamoDB would refuse: empty, or over its limit in UTF-8."""
     if not value or len(value.encode()) > limit:

@@ -13,7 +13,14 @@ from botocore.exceptions import ClientError
 
 from adapters.aws import cursors, tables
 from adapters.aws.connection import Aws, Costs, attempts, capacity, error_code
-from adapters.aws.items import MAX_ITEM_BYTES, MAX_PARTITION_KEY_BYTES, MAX_SORT_KEY_BYTES, check_key, item_bytes
+from adapters.aws.items import (
+    MAX_ITEM_BYTES,
+    MAX_PARTITION_KEY_BYTES,
+    MAX_SORT_KEY_BYTES,
+    check_key,
+    item_bytes,
+    read_units,
+)
 from adapters.aws.totals import SEPARATOR, Totals
 from domain.errors import InvalidInput
 from domain.ports import Move, Page, Row, ViewTable
@@ -30,7 +37,8 @@ class DynamoViewStore:
         writers: how many rows are put at the same time (BatchWriteItem carries no condition, so each is a request).
 
     Attributes:
-        costs: requests and capacity units used by this instance; a put that its guard refused is counted as 1 WCU.
+        costs: requests and capacity units used by this instance, as DynamoDB reports them; computed for `get` (a unit
+            a started 4 KB, 1 for a row that is not there), and 1 WCU for a put that its guard refused.
     """
 
     def __init__(self, aws: Aws, prefix: str, writers: int = 16) -> None:
@@ -66,14 +74,15 @@ class DynamoViewStore:
         found: dict[tuple[str, str], Row] = {}
         while wanted:
             asked, wanted = wanted[:_GET_KEYS], wanted[_GET_KEYS:]
-            answer = self._client.batch_get_item(
-                RequestItems={name: {"Keys": asked, "ConsistentRead": True}}, ReturnConsumedCapacity="TOTAL"
-            )
-            self.costs.add(attempts(answer), rcu=capacity(answer))
-            for item in answer["Responses"].get(name, ()):
+            answer = self._client.batch_get_item(RequestItems={name: {"Keys": asked, "ConsistentRead": True}})
+            items = answer["Responses"].get(name, ())
+            unprocessed = answer.get("UnprocessedKeys", {}).get(name, {}).get("Keys", ())
+            missing = len(asked) - len(unprocessed) - len(items)
+            self.costs.add(attempts(answer), rcu=missing + sum(read_units(item_bytes(item)) for item in items))
+            for item in items:
                 row = _row(table, item)
                 found[row.partition, row.key] = row
-            wanted += answer.get("UnprocessedKeys", {}).get(name, {}).get("Keys", ())
+            wanted += unprocessed
         return [found.get(key) for key in keys]
 
     def put(self, table: ViewTable, rows: Sequence[Row]) -> int:
