@@ -1,0 +1,172 @@
+"""The process behind the wall: takes one request at a time from standard input and answers on standard output.
+
+Started by `adapters.media.sandbox` as `python -m adapters.media.child`. It limits itself before any decoder is loaded,
+lets nothing but frames out, and ends when its parent does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import faulthandler
+import os
+import queue
+import resource
+import struct
+import sys
+import threading
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import msgspec
+
+from domain.errors import MediaRejected
+from domain.media import Inspection, Limits, RawMetadata, Rendered
+
+__all__ = ["Reply", "Request", "main", "read_frame", "write_frame"]
+
+MAX_FRAME = 16 << 20
+MAX_FILE = 512 << 20  # no rendition comes near; a runaway writer ends here
+_LENGTH = struct.Struct(">I")
+_PR_SET_NO_NEW_PRIVS = 38
+
+
+class Request(msgspec.Struct, frozen=True):
+    """One call. The first of a process carries its limits."""
+
+    call: str  # "limits", "inspect", "read_metadata", "render"
+    source: str = ""
+    into: str = ""
+    formats: tuple[str, ...] = ()
+    limits: Limits | None = None
+
+
+class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What came of it: one of the results, or an error."""
+
+    inspection: Inspection | None = None
+    metadata: RawMetadata | None = None
+    rendered: Rendered | None = None
+    error: str = ""  # "", "rejected", "memory", "missing", "failed"
+    code: str = ""
+    reason: str = ""
+    cpu_seconds: float = 0.0  # of this call
+    resident_bytes: int = 0  # of the process, after it
+
+
+def write_frame(stream: BinaryIO, message: Request | Reply) -> None:
+    """Write one message: four bytes of length, then msgpack."""
+    body = msgspec.msgpack.encode(message)
+    stream.write(_LENGTH.pack(len(body)) + body)
+    stream.flush()
+
+
+def read_frame(stream: BinaryIO) -> bytes | None:
+    """Read one message's body; None at the end of the stream."""
+    head = stream.read(_LENGTH.size)
+    if len(head) < _LENGTH.size:
+        return None
+    (length,) = _LENGTH.unpack(head)
+    body = stream.read(length) if length <= MAX_FRAME else b""
+    return body if len(body) == length else None
+
+
+def main() -> None:
+    """Serve until the parent closes the pipe."""
+    frames = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # a C library that prints must not break the frames
+    faulthandler.enable()
+    requests: queue.SimpleQueue[Request] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(requests,), daemon=True).start()
+    limits = Limits()
+    while True:
+        request = requests.get()
+        if request.limits is not None:
+            limits = request.limits
+            _confine(limits)
+            reply = Reply(resident_bytes=_resident_bytes())
+        else:
+            reply = _serve(request, limits)
+        try:
+            write_frame(frames, reply)
+        except BrokenPipeError:
+            os._exit(0)
+
+
+def _listen(requests: queue.SimpleQueue[Request]) -> None:
+    """Read requests in a thread of its own, so that the parent's end is seen even while a decoder works."""
+    decoder = msgspec.msgpack.Decoder(Request)
+    while (body := read_frame(sys.stdin.buffer)) is not None:
+        requests.put(decoder.decode(body))
+    os._exit(0)
+
+
+def _confine(limits: Limits) -> None:
+    """Set what the kernel enforces; it can't be undone by what a decoder may be made to run."""
+    for kind, value in (
+        (resource.RLIMIT_AS, limits.max_memory_bytes),
+        (resource.RLIMIT_FSIZE, MAX_FILE),
+        (resource.RLIMIT_NOFILE, 64),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        hard = resource.getrlimit(kind)[1]
+        value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(kind, (value, value))
+    with contextlib.suppress(OSError, AttributeError):  # not Linux: the limits above still hold
+        ctypes.CDLL(None).prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+
+
+def _serve(request: Request, limits: Limits) -> Reply:
+    before = _cpu_seconds()
+    _limit_cpu(before + 2 * limits.max_seconds + 5)
+    fields: dict[str, Any]
+    try:
+        fields = _call(request, limits)
+    except MediaRejected as error:
+        fields = {"error": "rejected", "code": error.code, "reason": error.reason}
+    except MemoryError:
+        fields = {"error": "memory"}
+    except FileNotFoundError:
+        fields = {"error": "missing"}
+    except Exception as error:  # the wall: whatever happens is told, and the next call works
+        fields = {"error": "failed", "reason": f"{type(error).__name__}: {error}"[:1000]}
+    return Reply(**fields, cpu_seconds=_cpu_seconds() - before, resident_bytes=_resident_bytes())
+
+
+def _call(request: Request, limits: Limits) -> dict[str, Any]:
+    """Decoders are imported when they are first needed: metadata does not wait for libvips."""
+    source = Path(request.source)
+    if request.call == "read_metadata":
+        from adapters.media.metadata import read_metadata
+
+        return {"metadata": read_metadata(source, limits)}
+    from adapters.media import images
+
+    if request.call == "inspect":
+        return {"inspection": images.inspect(source, limits)}
+    formats = [kind for kind in images.FORMATS if kind in request.formats]
+    return {"rendered": images.render(source, Path(request.into), limits, formats)}
+
+
+def _limit_cpu(seconds: float) -> None:
+    """Move the window: should the parent be stopped, the kernel ends a call that never comes to an end."""
+    hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
+    soft = int(seconds) if hard == resource.RLIM_INFINITY else min(int(seconds), hard)
+    resource.setrlimit(resource.RLIMIT_CPU, (soft, hard))
+
+
+def _cpu_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+def _resident_bytes() -> int:
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    except OSError:
+        return 0
+    return pages * resource.getpagesize()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,190 @@
+"""What a picture's header says, read by Pillow without decoding pixels: size, orientation, profile, EXIF and XMP.
+
+One reader for every step, so that inspection, metadata and renditions can never disagree on what is upright.
+"""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NoReturn
+
+from msgspec import Struct
+from PIL import Image, UnidentifiedImageError
+
+from domain.errors import MediaRejected
+from domain.media import Limits
+
+__all__ = ["Header", "check_size", "damaged", "open_picture", "read_header", "upright_size"]
+
+_FORMATS = {
+    "image/jpeg": "JPEG",
+    "image/png": "PNG",
+    "image/gif": "GIF",
+    "image/tiff": "TIFF",
+    "image/webp": "WEBP",
+    "image/bmp": "BMP",
+    "image/heic": "HEIF",
+    "image/heif": "HEIF",
+    "image/avif": "AVIF",
+}
+
+_lock = threading.Lock()
+_heif_ready = False
+
+
+class Header(Struct, frozen=True):
+    """Facts of a picture before its pixels are read."""
+
+    width: int  # as stored
+    height: int
+    orientation: int = 1  # what is still to be applied to the stored pixels, EXIF 1..8
+    stored_orientation: int = 1  # what the file says, also where the decoder has applied it already (HEIC)
+    profile: bytes | None = None
+    display_p3: bool = False  # said by the container's colour box instead of a profile
+    exif: dict[int, Any] = {}
+    exif_sub: dict[int, Any] = {}
+    exif_gps: dict[int, Any] = {}
+    xmp: bytes = b""
+    adobe_rgb: bool = False
+    notes: tuple[str, ...] = ()
+
+    @property
+    def upright(self) -> tuple[int, int]:
+        """Width and height as a person sees them."""
+        return upright_size(self.width, self.height, self.orientation)
+
+
+def upright_size(width: int, height: int, orientation: int) -> tuple[int, int]:
+    """Size after an EXIF orientation is applied: 5 to 8 lie on their side."""
+    return (height, width) if orientation >= 5 else (width, height)
+
+
+def check_size(width: int, height: int, limits: Limits) -> None:
+    """Refuse a picture by its stated size, before any memory is taken for it."""
+    if width < 1 or height < 1:
+        raise MediaRejected("corrupt", "the picture says that it has no pixels")
+    if width * height > limits.max_pixels or max(width, height) > limits.max_edge_px:
+        raise MediaRejected(
+            "too_many_pixels",
+            f"the picture says that it has {width:,} x {height:,} pixels; at most {limits.max_pixels:,} are taken, "
+            f"and {limits.max_edge_px:,} along an edge",
+        )
+
+
+def damaged(error: BaseException | str) -> NoReturn:
+    """Turn a decoder's complaint into a refusal."""
+    said = " ".join(str(error).split())
+    word = said.lower()
+    if any(sign in word for sign in ("truncated", "premature end of jpeg", "unexpected end", "end of file", "cut off")):
+        raise MediaRejected("truncated", f"the file is cut short: its end is missing ({said[:200]})")
+    raise MediaRejected("corrupt", f"the picture is damaged and can't be decoded ({said[:200]})")
+
+
+@contextmanager
+def open_picture(source: Path, media_type: str, limits: Limits) -> Iterator[Image.Image]:
+    """Open a picture with the one decoder that its content calls for.
+
+    Warnings about decompression bombs are errors; every other complaint becomes a `MediaRejected`, also those that
+    come while the caller uses the picture.
+    """
+    _prepare(media_type, limits)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(source, formats=[_FORMATS[media_type]]) as image:
+                check_size(*image.size, limits)
+                yield image
+    except (MediaRejected, MemoryError, FileNotFoundError, PermissionError):
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise MediaRejected("too_many_pixels", f"the picture says that it is far larger than is taken: {error}") from (
+            error
+        )
+    except UnidentifiedImageError as error:
+        raise MediaRejected("corrupt", "the picture is damaged: its header can't be read") from error
+    except Exception as error:  # decoders fail on hostile bytes in every way there is
+        damaged(error)
+
+
+def _prepare(media_type: str, limits: Limits) -> None:
+    global _heif_ready  # noqa: PLW0603 - plug-ins are registered with Pillow once in a process
+    Image.MAX_IMAGE_PIXELS = limits.max_pixels
+    if _FORMATS[media_type] == "HEIF" and not _heif_ready:
+        with _lock:
+            import pillow_heif  # 40 ms and 10 MB that most files do not need
+
+            pillow_heif.register_heif_opener(thumbnails=False)
+            _heif_ready = True
+
+
+def read_header(source: Path, media_type: str, limits: Limits) -> Header:
+    """Read a header; broken metadata becomes a note, never an error.
+
+    Raises:
+        MediaRejected: the picture itself can't be opened, or says that it is too large.
+    """
+    with open_picture(source, media_type, limits) as image:
+        notes: list[str] = []
+        exif, sub, gps = _read_exif(image, notes)
+        info = image.info
+        told = exif.get(0x0112)
+        orientation = told if isinstance(told, int) and 1 <= told <= 8 else 1
+        stored = info.get("original_orientation") or orientation
+        if told is not None and orientation != told:
+            notes.append(f"the EXIF orientation {str(told)[:20]!r} is not one of 1 to 8 and was ignored")
+        if media_type in ("image/heic", "image/heif"):
+            orientation = 1  # libheif has applied the container's rotation; EXIF's only repeats it (ISO/IEC 23008-12)
+        profile = info.get("icc_profile")
+        nclx = info.get("nclx_profile") or {}
+        xmp = info.get("xmp") or info.get("XML:com.adobe.xmp") or exif.get(0x02BC) or b""
+        return Header(
+            width=image.size[0],
+            height=image.size[1],
+            orientation=orientation,
+            stored_orientation=stored if isinstance(stored, int) and 1 <= stored <= 8 else 1,
+            profile=profile if isinstance(profile, bytes) and profile else None,
+            display_p3=not profile and int(nclx.get("color_primaries", 0)) == 12,
+            exif=exif,
+            exif_sub=sub,
+            exif_gps=gps,
+            xmp=xmp.encode("utf-8", "replace") if isinstance(xmp, str) else bytes(xmp)[:1_000_000],
+            adobe_rgb=not profile and _says_adobe_rgb(image, sub),
+            notes=tuple(dict.fromkeys(notes)),
+        )
+
+
+def _read_exif(image: Image.Image, notes: list[str]) -> tuple[dict[int, Any], dict[int, Any], dict[int, Any]]:
+    """The three directories that matter, each as far as it can be read."""
+    blocks: list[dict[int, Any]] = [{}, {}, {}]
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            exif = image.getexif()
+            blocks[0] = dict(exif)
+            for at, tag, name in ((1, 0x8769, "EXIF"), (2, 0x8825, "GPS")):
+                try:
+                    blocks[at] = dict(exif.get_ifd(tag))
+                except Exception:  # see open_picture
+                    notes.append(f"the {name} part of the metadata is damaged and was not read")
+                if tag in exif and not blocks[at]:
+                    notes.append(f"the {name} part of the metadata is named but missing or cut short")
+        except Exception:
+            notes.append("the EXIF block is damaged and was not read")
+    if any(issubclass(warning.category, UserWarning) for warning in caught):
+        notes.append("the EXIF block is damaged in places; what could be read was kept")
+    return blocks[0], blocks[1], blocks[2]
+
+
+def _says_adobe_rgb(image: Image.Image, sub: dict[int, Any]) -> bool:
+    """DCF's way to say Adobe RGB without a profile: interoperability index R03 (CIPA DC-009, 3.2.2)."""
+    if sub.get(0xA001) not in (2, 0xFFFF) or 0xA005 not in sub:
+        return False
+    try:
+        return str(image.getexif().get_ifd(0xA005).get(1, "")).startswith("R03")
+    except Exception:  # see open_picture
+        return False

@@ -1,0 +1,280 @@
+"""The wall around the decoders: `SandboxedMediaEngine` runs each call in a warm child process that may die alone.
+
+Pipes and `subprocess` only, so that it works on AWS Lambda, where `multiprocessing` has no /dev/shm for its queues.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Self
+
+import msgspec
+
+from adapters.media.child import MAX_FRAME, Reply, Request, write_frame
+from domain.errors import (
+    DecoderCrashed,
+    DecoderKilled,
+    DecoderOutOfMemory,
+    DecoderTimeout,
+    MediaFailed,
+    MediaRejected,
+    NotFound,
+)
+from domain.media import Inspection, Limits, RawMetadata, Rendered
+
+__all__ = ["SandboxedMediaEngine"]
+
+_KEPT_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "TMPDIR", "LANG", "SYSTEMROOT")
+_OUT_OF_MEMORY = (b"bad_alloc", b"MemoryError", b"ut of memory", b"failed to allocate", b"annot allocate memory")
+_START_SECONDS = 30.0  # to import Python and msgspec on a loaded machine
+_REPLY = msgspec.msgpack.Decoder(Reply)
+
+
+class SandboxedMediaEngine:
+    """`domain.ports.MediaEngine` behind a process wall. Safe to share between threads.
+
+    Each call takes an idle child or starts one (0.1 s), so there are never more children than calls at once.
+
+    Args:
+        limits: what one call may cost; wall time and memory are enforced from outside the decoder.
+        formats: what `render` writes, of "jpeg" and "webp".
+        calls_per_child: a child is replaced after so many calls, against slow leaks.
+        resident_bytes: a child that holds more than this after a call is replaced.
+    """
+
+    def __init__(
+        self,
+        limits: Limits | None = None,
+        *,
+        formats: Sequence[str] = ("jpeg", "webp"),
+        calls_per_child: int = 500,
+        resident_bytes: int = 768 << 20,
+    ) -> None:
+        self.limits = limits or Limits()
+        self._formats = tuple(formats)
+        self._calls_per_child = calls_per_child
+        self._resident_bytes = resident_bytes
+        self._lock = threading.Lock()
+        self._idle: list[_Child] = []
+        self._all: set[_Child] = set()
+        self._closed = False
+        self._used = threading.local()
+
+    def inspect(self, source: Path) -> Inspection:
+        """See `domain.ports.MediaEngine.inspect`."""
+        found = self._call(Request("inspect", str(source))).inspection
+        assert found is not None
+        return found
+
+    def read_metadata(self, source: Path) -> RawMetadata:
+        """See `domain.ports.MediaEngine.read_metadata`."""
+        found = self._call(Request("read_metadata", str(source))).metadata
+        assert found is not None
+        return found
+
+    def render(self, source: Path, into: Path) -> Rendered:
+        """See `domain.ports.MediaEngine.render`."""
+        made = self._call(Request("render", str(source), str(into), self._formats)).rendered
+        assert made is not None
+        return made
+
+    def cpu_seconds(self) -> float:
+        """Processor time that this thread's calls have used in children so far."""
+        return float(getattr(self._used, "seconds", 0.0))
+
+    def zone_of(self, latitude: float, longitude: float, local: datetime) -> tuple[str, int] | None:
+        """Time zone at a position, for `domain.metadata.extract`; see `adapters.media.zones.zone_of`."""
+        from adapters.media.zones import zone_of  # numpy and a map, for photos with a position only
+
+        return zone_of(latitude, longitude, local)
+
+    def close(self) -> None:
+        """End all children, those at work too; later calls fail."""
+        with self._lock:
+            self._closed = True
+            children, self._all, self._idle = list(self._all), set(), []
+        for child in children:
+            child.end()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _call(self, request: Request) -> Reply:
+        child = self._take()
+        healthy = False
+        try:
+            reply = child.call(request, self.limits.max_seconds)
+            healthy = child.calls < self._calls_per_child and reply.resident_bytes <= self._resident_bytes
+        finally:
+            self._give_back(child, healthy)
+        self._used.seconds = self.cpu_seconds() + reply.cpu_seconds
+        _raise_if_error(reply, Path(request.source), self.limits)
+        return reply
+
+    def _take(self) -> _Child:
+        with self._lock:
+            if self._closed:
+                raise MediaFailed("the media engine is closed")
+            while self._idle:
+                child = self._idle.pop()  # the last used: its memory is warm
+                if child.alive:
+                    return child
+                self._all.discard(child)
+                child.end()
+        child = _Child(self.limits)
+        with self._lock:
+            self._all.add(child)
+        return child
+
+    def _give_back(self, child: _Child, healthy: bool) -> None:
+        with self._lock:
+            if healthy and not self._closed:
+                self._idle.append(child)
+                return
+            self._all.discard(child)
+        child.end()
+
+
+def _raise_if_error(reply: Reply, source: Path, limits: Limits) -> None:
+    match reply.error:
+        case "":
+            return
+        case "rejected":
+            raise MediaRejected(reply.code, reply.reason)
+        case "memory":
+            raise _out_of_memory(limits)
+        case "missing":
+            raise NotFound(f"there is no file {source}")
+        case _:
+            raise MediaFailed(f"the decoder failed in a way that is not foreseen: {reply.reason}")
+
+
+def _out_of_memory(limits: Limits) -> DecoderOutOfMemory:
+    return DecoderOutOfMemory(f"the decoder asked for more than the {limits.max_memory_bytes >> 20:,} MB it may have")
+
+
+class _Child:
+    """One child process and its pipes; used by one thread at a time."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._errors: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the child
+        self.calls = 0
+        self._process = subprocess.Popen(  # our own interpreter and module
+            [sys.executable, "-P", "-m", "adapters.media.child"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            env=_environment(),
+            close_fds=True,
+            bufsize=0,
+        )
+        try:
+            self.call(Request("limits", limits=limits), _START_SECONDS)
+        except BaseException:
+            self.end()
+            raise
+        self.calls = 0
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process still runs."""
+        return self._process.poll() is None
+
+    def call(self, request: Request, seconds: float) -> Reply:
+        """Send a request and wait for its reply, at most so long."""
+        self.calls += 1
+        process = self._process
+        assert process.stdin is not None
+        assert process.stdout is not None
+        deadline = time.monotonic() + seconds
+        try:
+            write_frame(process.stdin, request)  # type: ignore[arg-type]
+            head = _read(process.stdout.fileno(), 4, deadline)
+            length = int.from_bytes(head, "big")
+            if length > MAX_FRAME:
+                raise DecoderCrashed(f"the decoder answered with {length:,} bytes: it no longer follows its protocol")
+            return _REPLY.decode(_read(process.stdout.fileno(), length, deadline))
+        except TimeoutError:
+            raise DecoderTimeout(f"the decoder took longer than the {seconds:g} s it may and was stopped") from None
+        except msgspec.MsgspecError as error:
+            raise DecoderCrashed(f"the decoder no longer follows its protocol: {error}") from error
+        except (EOFError, OSError):
+            raise self._cause_of_death() from None
+
+    def end(self) -> None:
+        """Kill the process if it still runs, and free its pipes."""
+        with contextlib.suppress(OSError):
+            self._process.kill()
+        self._process.wait()
+        for stream in (self._process.stdin, self._process.stdout, self._errors):
+            with contextlib.suppress(OSError):
+                if stream is not None:
+                    stream.close()
+
+    def _cause_of_death(self) -> MediaFailed:
+        """Judge an ended process by its signal and its last words."""
+        status = self._process.wait()
+        if status == -signal.SIGKILL:
+            return DecoderKilled("the decoder's process was killed from outside, or by the kernel short of memory")
+        if status == -signal.SIGXCPU:
+            return DecoderTimeout("the decoder used more processor time than it may and was stopped")
+        last = self._last_words()
+        if any(sign in last for sign in _OUT_OF_MEMORY):
+            return _out_of_memory(self._limits)
+        how = f"by signal {signal.Signals(-status).name}" if status < 0 else f"with exit status {status}"
+        said = " ".join(last.decode("utf-8", "replace").split())[-300:]
+        return DecoderCrashed(f"the decoder's process ended {how}{': ' + said if said else ''}")
+
+    def _last_words(self) -> bytes:
+        size = self._errors.seek(0, os.SEEK_END)
+        self._errors.seek(max(0, size - 4096))
+        return self._errors.read()
+
+
+def _read(fd: int, size: int, deadline: float) -> bytes:
+    """Exactly `size` bytes from a pipe; `TimeoutError` at the deadline, `EOFError` at the stream's end."""
+    parts = bytearray()
+    with selectors.DefaultSelector() as selector:
+        selector.register(fd, selectors.EVENT_READ)
+        while len(parts) < size:
+            left = deadline - time.monotonic()
+            if left <= 0 or not selector.select(left):
+                raise TimeoutError
+            chunk = os.read(fd, min(size - len(parts), 1 << 20))
+            if not chunk:
+                raise EOFError
+            parts += chunk
+    return bytes(parts)
+
+
+def _environment() -> dict[str, str]:
+    """Nothing of ours but where to find code: no credentials, no settings."""
+    kept = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
+    here = str(Path(__file__).resolve().parents[2])
+    paths = dict.fromkeys([here, *(str(Path(entry or ".").resolve()) for entry in sys.path)])
+    return kept | {
+        "PYTHONPATH": os.pathsep.join(paths),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "VIPS_CONCURRENCY": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+        "OMP_NUM_THREADS": "1",
+        "MALLOC_ARENA_MAX": "2",
+    }

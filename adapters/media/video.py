@@ -1,0 +1,124 @@
+"""Inspect videos and read their container's tags with PyAV; runs inside the sandbox's child.
+
+A video is proved readable by decoding its beginning and its end, never all of it.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import av
+import av.error
+import av.logging
+
+from adapters.media.header import check_size
+from domain.errors import MediaRejected
+from domain.media import Inspection, Limits, RawMetadata
+
+__all__ = ["inspect", "read_metadata"]
+
+av.logging.set_level(av.logging.PANIC)
+
+_HEAD_FRAMES = 30  # about one group of pictures
+_TAIL_FRAMES = 30
+_CONTAINERS = {
+    "video/mp4": "mp4",
+    "video/quicktime": "mov",
+    "video/3gpp": "3gp",
+    "video/webm": "webm",
+    "video/x-matroska": "matroska",
+}
+
+
+def inspect(source: Path, media_type: str, limits: Limits) -> Inspection:
+    """Decode the first frames and those after the last key frame.
+
+    Raises:
+        MediaRejected: no video track, over a limit, unknown codec or undecodable.
+    """
+    notes: list[str] = []
+    with _opened(source, media_type) as container:
+        stream = _video_stream(container)
+        check_size(stream.width or 0, stream.height or 0, limits)
+        first = _decode_head(container, stream)
+        if container.duration and container.duration > 2_000_000:
+            notes += _decode_tail(container, stream)
+        width, height = _upright(first)
+        return Inspection(media_type, "video", width, height, max(1, stream.frames), tuple(notes))
+
+
+def read_metadata(source: Path, media_type: str, limits: Limits) -> RawMetadata:
+    """Tags of the container and of its first video track, its duration, codec and rotation."""
+    notes: list[str] = []
+    with _opened(source, media_type) as container:
+        stream = _video_stream(container)
+        check_size(stream.width or 0, stream.height or 0, limits)
+        tags: dict[str, str | int | float | list[float]] = {}
+        for name, value in itertools.islice({**stream.metadata, **container.metadata}.items(), 200):
+            text = "".join(c for c in str(value) if c.isprintable()).strip()[:4000]
+            if text:
+                tags[f"Container:{name.lower()[:100]}"] = text
+        if container.duration:
+            tags["Container:duration_ms"] = container.duration // 1000
+        tags["Container:codec"] = stream.codec_context.name
+        if stream.average_rate:
+            tags["Container:frames_per_second"] = float(stream.average_rate)
+        width, height, rotation = stream.width, stream.height, 0
+        try:
+            first = next(container.decode(stream))
+            rotation = int(first.rotation) % 360
+            width, height = _upright(first)
+        except (av.error.FFmpegError, StopIteration):
+            notes.append("the first picture of the video could not be decoded; its rotation is not known")
+        tags["Container:rotation"] = rotation
+        return RawMetadata(tags, width, height, 1, tuple(notes))
+
+
+@contextmanager
+def _opened(source: Path, media_type: str) -> Iterator[Any]:
+    try:
+        with av.open(str(source), format=_CONTAINERS[media_type], metadata_errors="replace") as container:
+            yield container
+    except av.error.MemoryError as error:
+        raise MemoryError(str(error)) from error
+    except av.error.FFmpegError as error:
+        said = " ".join(str(error.strerror or error).split())
+        raise MediaRejected("corrupt", f"the video is damaged and can't be decoded ({said[:200]})") from error
+
+
+def _video_stream(container: Any) -> Any:
+    stream = next((s for s in container.streams.video if not s.disposition & 0x400), None)  # 0x400: a cover picture
+    if stream is None:
+        raise MediaRejected("not_media", "the file has no video track")
+    if stream.codec_context is None:
+        raise MediaRejected("unsupported", "the video is coded in a way that PhotoVault does not read")
+    stream.codec_context.thread_count = 1
+    return stream
+
+
+def _decode_head(container: Any, stream: Any) -> Any:
+    first = None
+    for frame in itertools.islice(container.decode(stream), _HEAD_FRAMES):
+        first = first or frame
+    if first is None:
+        raise MediaRejected("corrupt", "the video has no picture that can be decoded")
+    return first
+
+
+def _decode_tail(container: Any, stream: Any) -> list[str]:
+    """Decode behind the last key frame. A fault there leaves a video that plays to that point: a note."""
+    try:
+        container.seek(container.duration + (container.start_time or 0), backward=True)
+        if not any(True for _ in itertools.islice(container.decode(stream), _TAIL_FRAMES)):
+            return ["the end of the video is missing"]
+    except av.error.FFmpegError as error:
+        return [f"the end of the video can't be decoded ({error.strerror})"]
+    return []
+
+
+def _upright(frame: Any) -> tuple[int, int]:
+    return (frame.height, frame.width) if int(frame.rotation) % 180 else (frame.width, frame.height)
