@@ -38,7 +38,7 @@ class Vault:
     Args:
         settings: where, and whose.
         create: make the folder when it is not there.
-        bulk_views: writes to views are not forced to disk one by one (for the workers of a replay).
+        durable_views: each write to views survives a power cut (a replay's workers do without).
     Raises:
         NotFound: there is no vault and `create` is false.
     """
@@ -48,7 +48,7 @@ class Vault:
         settings: Settings,
         *,
         create: bool = False,
-        bulk_views: bool = False,
+        durable_views: bool = True,
         clock: Callable[[], datetime] = utc_now,
         projections: tuple[Projection[Any], ...] = PROJECTIONS,
     ) -> None:
@@ -61,7 +61,7 @@ class Vault:
         home.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.clock = clock
         self.commits = SqliteCommitStore(home / "events.db")
-        self.views = SqliteViewStore(home / "views.db", bulk=bulk_views)
+        self.views = SqliteViewStore(home / "views.db", durable=durable_views)
         self.checkpoints = SqliteCheckpoints(home / "work.db")
         self.queue = SqliteQueue(home / "work.db", clock=lambda: clock().timestamp())
         self.blobs = FileBlobStore(home / "blobs")
@@ -83,11 +83,10 @@ class Vault:
     @cached_property
     def worker(self) -> Worker:
         """Runs the steps."""
-        from adapters.media.zones import zone_at
-
+        from adapters.media.zones import zone_of
         from steps.catalogue import STEP_FUNCTIONS
 
-        ports = Ports(self.store, self.blobs, self.media, zone_at, self.scratch)
+        ports = Ports(self.store, self.blobs, self.media, zone_of, self.scratch)
         return Worker(STEP_FUNCTIONS, ports, self.clock)
 
     @property

@@ -1,7 +1,8 @@
 """Verify: a fresh fold of the history against the stored rows, by digest per bucket, then row by row where they differ.
 
-A bucket's digest is the sum of its rows' hashes, so rows may come in any order and memory does not grow with the
-history: the first pass keeps 4,096 numbers a projection, the second only the rows of buckets that differ.
+A bucket's digest is the sum of its rows' hashes, so rows may come in any order, parts of the history can be digested
+side by side, and memory does not grow with it: the first pass keeps 4,096 numbers a projection, the second only the
+rows of buckets that differ.
 """
 
 from __future__ import annotations
@@ -12,16 +13,17 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 
-from domain.commits import Commit
+from domain.commits import Commit, split_stream
 from domain.eventstore import EventStore
 from domain.ports import Row, ViewStore, ViewTable
 from projections.base import Projection
-from projections.replay import fold_streams
+from projections.replay import Folded, fold_streams
 
 _BUCKETS = 4096
 _MODULUS = 1 << 64
+_SEPARATOR = "\x1f"
 _pack = msgspec.msgpack.Encoder().encode
 
 
@@ -47,59 +49,82 @@ class Verdict(Struct, frozen=True):
         return not self.different
 
 
-def verify(
+class Digest(Struct):
+    """What the history asks of one projection, small enough to send: parts of the history give digests that add up."""
+
+    rows: int = 0
+    buckets: list[int] = field(default_factory=lambda: [0] * _BUCKETS)
+    totals: dict[str, int] = {}  # "partition\x1ftotal\x1fcounter" -> value
+
+    def count(self, row: Row) -> None:
+        """Take one row in."""
+        self.rows += 1
+        i = _bucket(row)
+        self.buckets[i] = (self.buckets[i] + _hash(row)) % _MODULUS
+
+    def add(self, other: Digest) -> None:
+        """Take another part of the history in."""
+        self.rows += other.rows
+        self.buckets = [(a + b) % _MODULUS for a, b in zip(self.buckets, other.buckets, strict=True)]
+        for key, value in other.totals.items():
+            self.totals[key] = self.totals.get(key, 0) + value
+
+
+def digest(projections: Sequence[Projection[Any]], store: EventStore, commits: Iterable[Commit]) -> list[Digest]:
+    """Fold a part of the history once, and digest the rows of each projection."""
+    digests = [Digest() for _ in projections]
+    for folded in fold_streams(commits, store, projections):
+        for projection, mine, state in zip(projections, digests, folded.states, strict=True):
+            for row in _rows(projection, folded, state):
+                mine.count(row)
+            if projection.has_totals and not folded.damage:
+                partition, _ = projection.home(folded.stream)
+                for total, counters in projection.totals(state).items():
+                    for counter, value in counters.items():
+                        key = _SEPARATOR.join((partition, total, counter))
+                        mine.totals[key] = mine.totals.get(key, 0) + value
+    return digests
+
+
+def compare(
     projection: Projection[Any],
     table: ViewTable,
+    want: Digest,
     store: EventStore,
     views: ViewStore,
     history: Callable[[], Iterable[Commit]],
 ) -> Verdict:
-    """Compare one generation with a fresh fold. Nothing is written.
+    """Compare the rows of one generation with what the history asks for. Nothing is written.
 
     Args:
-        history: gives all commits, stream by stream; called once, and once more if something differs.
+        want: the digest of the whole history.
+        history: gives all commits, stream by stream; called only when something differs.
     """
-    totals: dict[tuple[str, str, str], int] = {}
-    fresh = [0] * _BUCKETS
-    count = 0
-    for row in _fresh_rows(projection, store, history(), totals):
-        fresh[_bucket(row)] += _hash(row)
-        count += 1
-    stored = [0] * _BUCKETS
+    have = Digest()
     for row in views.scan(table):
         if not row.deleted:
-            stored[_bucket(row)] += _hash(row)
-    differing = {i for i in range(_BUCKETS) if fresh[i] % _MODULUS != stored[i] % _MODULUS}
+            have.count(row)
     different: list[Difference] = []
+    differing = {i for i in range(_BUCKETS) if want.buckets[i] != have.buckets[i]}
     if differing:
-        want = {
-            (r.partition, r.key): r for r in _fresh_rows(projection, store, history(), {}) if _bucket(r) in differing
+        fresh = {
+            (row.partition, row.key): row
+            for folded in fold_streams(history(), store, [projection])
+            for row in _rows(projection, folded, folded.states[0])
+            if _bucket(row) in differing
         }
-        have = {(r.partition, r.key): r for r in views.scan(table) if not r.deleted and _bucket(r) in differing}
-        different += _compare(want, have)
+        stored = {(r.partition, r.key): r for r in views.scan(table) if not r.deleted and _bucket(r) in differing}
+        different += _compare_rows(fresh, stored)
     if projection.has_totals:
-        different += _compare_totals(totals, table, views)
-    return Verdict(projection.name, table.generation, count, different)
+        different += _compare_totals(want.totals, table, views)
+    return Verdict(projection.name, table.generation, want.rows, different)
 
 
-def _fresh_rows(
-    projection: Projection[Any],
-    store: EventStore,
-    commits: Iterable[Commit],
-    totals: dict[tuple[str, str, str], int],
-) -> Iterator[Row]:
-    for folded in fold_streams(commits, store, [projection]):
-        if folded.damage:
-            continue
-        state = folded.states[0]
-        yield projection.home_row(folded.stream, state, folded.version)
-        yield from projection.other_rows(folded.stream, None, state, folded.version)
-        if projection.has_totals:
-            partition, _ = projection.home(folded.stream)
-            for total, counters in projection.totals(state).items():
-                for counter, value in counters.items():
-                    key = (partition, total, counter)
-                    totals[key] = totals.get(key, 0) + value
+def _rows(projection: Projection[Any], folded: Folded, state: Any) -> Iterator[Row]:
+    if folded.damage or split_stream(folded.stream)[1] != projection.category:
+        return
+    yield projection.home_row(folded.stream, state, folded.version)
+    yield from projection.other_rows(folded.stream, None, state, folded.version)
 
 
 def _bucket(row: Row) -> int:
@@ -115,7 +140,7 @@ def _hash(row: Row) -> int:
     return int.from_bytes(hashlib.blake2b(_content(row), digest_size=8).digest(), "big")
 
 
-def _compare(want: dict[tuple[str, str], Row], have: dict[tuple[str, str], Row]) -> Iterator[Difference]:
+def _compare_rows(want: dict[tuple[str, str], Row], have: dict[tuple[str, str], Row]) -> Iterator[Difference]:
     for key in sorted({*want, *have}):
         wanted, stored = want.get(key), have.get(key)
         if stored is None:
@@ -129,17 +154,17 @@ def _compare(want: dict[tuple[str, str], Row], have: dict[tuple[str, str], Row])
             yield Difference(*key, what)
 
 
-def _compare_totals(want: dict[tuple[str, str, str], int], table: ViewTable, views: ViewStore) -> Iterator[Difference]:
-    partitions = {partition for partition, _, _ in want}
+def _compare_totals(want: dict[str, int], table: ViewTable, views: ViewStore) -> Iterator[Difference]:
+    partitions = {key.split(_SEPARATOR)[0] for key in want}
     partitions.update(row.partition for row in views.scan(table))
     have = {
-        (partition, total, counter): value
+        _SEPARATOR.join((partition, total, counter)): value
         for partition in partitions
         for total, counters in views.totals(table, partition).items()
         for counter, value in counters.items()
     }
     for key in sorted({*want, *have}):
         if want.get(key, 0) != have.get(key, 0):
-            partition, total, counter = key
+            partition, total, counter = key.split(_SEPARATOR)
             what = f"{have.get(key, 0)} instead of {want.get(key, 0)}"
             yield Difference(partition, f"total {total}/{counter}", what)

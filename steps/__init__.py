@@ -10,6 +10,7 @@ from msgspec import Struct
 from domain.asset import Asset, Attempt
 from domain.events import Event
 from domain.eventstore import EventStore
+from domain.metadata import ZoneOf
 from domain.ports import BlobStore, MediaEngine
 
 __all__ = ["Ports", "StepFunction", "Steps"]
@@ -21,7 +22,7 @@ class Ports(Struct, frozen=True):
     store: EventStore
     blobs: BlobStore
     media: MediaEngine
-    zone_of: Callable[[float, float], str | None]  # latitude, longitude -> "Europe/Rome"
+    zone_of: ZoneOf
     scratch: Path  # a folder for temporary files, best on the blob store's disk
 
 

@@ -32,7 +32,8 @@ class Database:
         self._writer = self._connect()
         if not self._memory:
             self._writer.execute("PRAGMA journal_mode=WAL")
-        self._writer.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+        self._level = "FULL" if durable else "NORMAL"
+        self._writer.execute(f"PRAGMA synchronous={self._level}")
         if schema:
             with self._lock:
                 self._writer.executescript(schema)
@@ -59,22 +60,12 @@ class Database:
                 raise
             self._writer.execute("COMMIT")
 
-    @contextmanager
-    def bulk(self) -> Iterator[sqlite3.Connection]:
-        """A transaction that is not forced to disk: for work that is done again after a power cut; see `flush`."""
-        with self._lock:
-            level = self._writer.execute("PRAGMA synchronous").fetchone()[0]
-            self._writer.execute("PRAGMA synchronous=OFF")
-            try:
-                with self.write() as connection:
-                    yield connection
-            finally:
-                self._writer.execute(f"PRAGMA synchronous={level}")
-
     def flush(self) -> None:
-        """Force all that was written so far to disk, `bulk` included."""
+        """Force all that was written so far to disk, whatever `durable` is."""
         with self._lock:
+            self._writer.execute("PRAGMA synchronous=FULL")
             self._writer.execute("PRAGMA wal_checkpoint(FULL)")
+            self._writer.execute(f"PRAGMA synchronous={self._level}")
 
     def execute_script(self, script: str) -> None:
         """Run statements that change the schema."""

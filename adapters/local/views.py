@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import re
 import sqlite3
-import threading
 import zlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,14 +29,11 @@ class SqliteViewStore:
         put and move: one transaction and one flush to disk for the whole batch; query: an index range.
 
     Args:
-        bulk: writes are not forced to disk one by one, for a rebuild: call `flush` at its end.
+        durable: each write survives a power cut; a rebuild does without, and calls `flush` at its end.
     """
 
-    def __init__(self, path: Path | str, *, bulk: bool = False) -> None:
-        self._db = Database(path)
-        self._write = self._db.bulk if bulk else self._db.write
-        self._known: set[str] = set()
-        self._lock = threading.Lock()
+    def __init__(self, path: Path | str, *, durable: bool = True) -> None:
+        self._db = Database(path, durable=durable)
 
     # --- tables ---
 
@@ -76,7 +72,7 @@ class SqliteViewStore:
         """Write rows that are newer than the stored ones (with `repair` also those of the same version)."""
         if not rows:
             return 0
-        with _missing_table(table), self._write() as connection:
+        with _missing_table(table), self._db.write() as connection:
             before = connection.total_changes
             connection.executemany(_upsert(table, "<=" if repair else "<"), map(_values, rows))
             return connection.total_changes - before
@@ -89,7 +85,7 @@ class SqliteViewStore:
         update = f"UPDATE {name} SET ({columns}) = ({marks}) WHERE partition=? AND key=? AND version=?"  # noqa: S608
         made: list[bool] = []
         sums: dict[tuple[str, str, str], int] = defaultdict(int)
-        with _missing_table(table), self._write() as connection:
+        with _missing_table(table), self._db.write() as connection:
             for move in moves:
                 row = move.row
                 if move.base == 0:
