@@ -253,6 +253,24 @@ class ContentClaimed(Event, frozen=True, kw_only=True):
     asset: Annotated[str, _doc("Id of the asset that holds the content.", min_length=1, max_length=64)]
 
 
+# --- the vault's own stream ------------------------------------------------------------------------------------------
+
+
+class HistorySealed(Event, frozen=True, kw_only=True):
+    """Heads of the streams that changed since the last seal, under one Merkle root: it shows a tail that was cut off."""
+
+    STREAM = "seal"
+    WHEN = "Once a day while the vault is worked on, and on request."
+    BY = "the vault itself"
+
+    since: Annotated[datetime, Meta(tz=True), _doc("Heads of streams with commits recorded from here on.", "UTC")]
+    until: Annotated[datetime, Meta(tz=True), _doc("Heads as they were at this moment.", "UTC")]
+    streams: Annotated[int, _doc("Number of streams whose heads are sealed.", "streams", ge=0)]
+    root: Annotated[Sha256, _doc("Merkle root over the heads (RFC 6962).")]
+    previous_root: Annotated[Sha256 | None, _doc("Root of the seal before this one.")] = None
+    heads_blob: Annotated[BlobKey, _doc("Blob with the heads: JSON, [[stream, commit number, hash], ...].")]
+
+
 EVENTS: tuple[type[Event], ...] = (
     AssetUploaded,
     AssetSeenAgain,
@@ -267,5 +285,6 @@ EVENTS: tuple[type[Event], ...] = (
     StepGivenUp,
     AssetProcessed,
     ReprocessRequested,
+    HistorySealed,
 )
 """All event types, in the order of an asset's life; a new one is added here."""

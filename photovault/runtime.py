@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -19,6 +20,7 @@ from domain.commits import Commit
 from domain.errors import PhotoVaultError
 from domain.pipeline import PIPELINE, STEPS
 from domain.ports import Delivery
+from photovault.sealing import SEAL_EVERY, last_seal, seal
 from photovault.vault import Vault
 
 _BATCH = 500
@@ -110,6 +112,7 @@ class Runtime:
                     thread.join()
             if self._errors:
                 raise self._errors[0]
+            self._seal()
             catch_up(self._vault)
             if on_tick:
                 on_tick(self._tick())
@@ -117,7 +120,11 @@ class Runtime:
     # --- threads ---
 
     def _wait(self, watch: bool, on_tick: Callable[[Tick], None] | None) -> None:
+        next_seal = time.monotonic() + SEAL_EVERY.total_seconds()
         while not self._stop.wait(_IDLE_SECONDS):
+            if time.monotonic() >= next_seal:
+                next_seal += SEAL_EVERY.total_seconds()
+                self._seal()
             if on_tick:
                 on_tick(self._tick())
             if not watch and self._finished():
@@ -171,6 +178,13 @@ class Runtime:
     def _tell(self) -> None:
         with self._news:
             self._news.notify_all()
+
+    def _seal(self) -> None:
+        """Once a day, pin the history down under a Merkle root."""
+        vault, now = self._vault, self._vault.clock()
+        last = last_seal(vault.store)
+        if last is None or now - last.until >= SEAL_EVERY:
+            seal(vault.store, vault.blobs, now)
 
     # --- state ---
 

@@ -1,0 +1,40 @@
+"""The command line: one module for each kind of user. `main` turns every foreseen error into a sentence."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import sys
+from collections.abc import Sequence
+
+from domain.errors import InvalidInput, PhotoVaultError
+from photovault.cli import browse, history, process, upkeep
+from photovault.cli.app import app
+from photovault.cli.output import error_line
+
+__all__ = ["app", "main"]
+
+browse.register(app)
+process.register(app)
+upkeep.register(app)
+history.register(app)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; wrong options end the process with 2 by themselves.
+
+    Returns:
+        1 for a failure, 2 for a wrong call. Success, and a check that found something (1), end the process too.
+    """
+    try:
+        app(args=list(arguments) if arguments is not None else None)
+    except InvalidInput as wrong:
+        error_line(str(wrong))
+        return 2
+    except PhotoVaultError as failed:
+        error_line(str(failed))
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader of our output has left
+    except (OSError, sqlite3.Error) as failed:
+        error_line(f"the vault can't be read or written: {failed}; check the disk and its free space")
+    return 1

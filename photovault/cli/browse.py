@@ -1,0 +1,309 @@
+"""For the family and the operator: query the views, and audit the life of one photo."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from domain.commits import to_us
+from domain.errors import InvalidInput
+from domain.ports import Page, ViewStore, ViewTable
+from photovault.auditing import Life, life_of, size
+from photovault.cli.app import Cursor, Json, Limit, open_vault
+from photovault.cli.output import coloured, exit_unless, moment, out, print_json, progress_bar, table
+from photovault.finding import find_asset
+from photovault.moments import parse_moment
+from photovault.rebuilding import at_moment
+from photovault.runtime import catch_up
+from photovault.sealing import verify_history
+from photovault.vault import Vault
+from projections import Projection
+
+AsOf = Annotated[
+    str | None, typer.Option("--as-of", help="Show a past moment: 2026-11-24, or 2026-11-24T10:30:00Z.", metavar="TIME")
+]
+ATTENTION = "attention"
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's commands."""
+    app.command()(query)
+    app.command()(audit)
+
+
+def query(
+    context: typer.Context,
+    view: Annotated[str, typer.Argument(help="gallery, renditions, processing, library or files.", metavar="VIEW")],
+    state: Annotated[
+        str | None, typer.Option(help="gallery: only assets that are done, processing, quarantined or given_up.")
+    ] = None,
+    since: Annotated[str | None, typer.Option(help="gallery: taken at this local time or later: 2008-10.")] = None,
+    until: Annotated[str | None, typer.Option(help="gallery: taken before this local time.")] = None,
+    oldest_first: Annotated[bool, typer.Option("--oldest-first", help="gallery: turn the order round.")] = False,
+    asset: Annotated[str | None, typer.Option(help="Only this asset: id, prefix or path.")] = None,
+    as_of: AsOf = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+    json: Json = False,
+) -> None:
+    """Look at a view: the gallery (newest first), the pictures made, how processing stands, the library's totals."""
+    with open_vault(context) as vault:
+        catch_up(vault)
+        projection, view_table, views = _view(vault, view, as_of)
+        if view == "library":
+            totals = views.totals(view_table, vault.settings.owner)
+            items: list[dict[str, Any]] = [{"name": name, **totals[name]} for name in sorted(totals)]
+            _show(view, items, None, json=json)
+            return
+        if asset is not None:
+            key = find_asset(vault, asset).rpartition("#")[2]
+            page = views.query(view_table, vault.settings.owner, low=key, high=key + "\0", limit=1)
+        elif view == "gallery":
+            page = _timeline(vault, views, view_table, state, since, until, oldest_first, limit, cursor)
+        else:
+            if state or since or until or oldest_first:
+                raise InvalidInput("--state, --since, --until and --oldest-first are for the gallery")
+            high = ":" if view == "files" else None  # rows of single paths stand behind those of the assets
+            page = views.query(view_table, vault.settings.owner, limit=limit, cursor=cursor, high=high)
+        if view == "files":
+            page = Page([row for row in page.rows if not row.key.startswith("path:")], page.cursor)
+        items = [projection.show(projection.decode(row.data), vault.locate) for row in page.rows]
+        _show(view, items, page.cursor, json=json)
+
+
+def _view(vault: Vault, name: str, as_of: str | None) -> tuple[Projection[Any], ViewTable, ViewStore]:
+    vault.generations.projection(name)
+    if as_of is not None:
+        return at_moment(vault, name, to_us(parse_moment(as_of)))
+    projection, view_table = vault.generations.active(name)
+    return projection, view_table, vault.views
+
+
+def _timeline(
+    vault: Vault,
+    views: ViewStore,
+    view_table: ViewTable,
+    state: str | None,
+    since: str | None,
+    until: str | None,
+    oldest_first: bool,
+    limit: int,
+    cursor: str | None,
+) -> Page:
+    states = ("done", "processing", "quarantined", "given_up")
+    if state is not None and state not in states:
+        raise InvalidInput(f"{state!r} is not a state; there are: {', '.join(states)}")
+    prefix = f"{state}#" if state else ""
+    low = prefix + (since or "")
+    high = prefix + until if until else (f"{state}$" if state else None)
+    return views.query(
+        view_table,
+        vault.settings.owner,
+        index="state" if state else "timeline",
+        low=low,
+        high=high,
+        descending=not oldest_first,
+        limit=limit,
+        cursor=cursor,
+    )
+
+
+def _show(view: str, items: list[dict[str, Any]], cursor: str | None, *, json: bool) -> None:
+    if json:
+        print_json({"items": items, "cursor": cursor})
+        return
+    rows: list[tuple[object, ...]]
+    match view:
+        case "gallery":
+            _show_gallery(items)
+        case "renditions":
+            rows = [
+                (i["asset"][:8], r["name"], r["format"], f"{r['width']} x {r['height']}", size(r["bytes"]), r["path"])
+                for i in items
+                for r in i["renditions"]
+            ]
+            table(None, ("asset", "name", "format", ">pixels", ">size", "file"), rows)
+        case "processing":
+            rows = [(i["asset"][:8], i["file_name"], coloured(i.get("state", "processing")), _steps(i)) for i in items]
+            table(None, ("asset", "file", "state", "steps"), rows)
+        case "library":
+            rows = [(i["name"], ", ".join(f"{k} {v:,}" for k, v in i.items() if k != "name")) for i in items]
+            table(None, ("total", "counts"), rows)
+        case _:
+            rows = [(i["asset"][:8], place["path"]) for i in items for place in i.get("places", ())]
+            table(None, ("asset", "path"), rows)
+    if not items:
+        out.print("nothing here")
+    if cursor:
+        out.print(f"\nmore: --cursor {cursor}")
+
+
+def _steps(item: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {step['status'].replace('_', ' ')}" for name, step in item.get("steps", {}).items())
+
+
+def _show_gallery(items: list[dict[str, Any]]) -> None:
+    rows = []
+    for item in items:
+        place = "" if item["latitude"] is None else f"{item['latitude']:.4f}, {item['longitude']:.4f}"
+        pixels = f"{item['width']} x {item['height']}" if item["width"] else ""
+        taken = (item["taken_at"] or "").replace("T", " ")[:19]
+        rows.append(
+            (item["asset"][:8], taken, item["file_name"], coloured(item["state"]), pixels, item["camera"], place)
+        )
+    table(None, ("asset", "taken (local)", "file", "state", ">pixels", "camera", "place"), rows)
+
+
+def audit(
+    context: typer.Context,
+    asset: Annotated[str | None, typer.Argument(help="Id, the beginning of an id, or the file's path.")] = None,
+    failed: Annotated[
+        bool, typer.Option("--failed", help="Which photos are not processed, why, and when they are tried again.")
+    ] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Check that the history was not changed: of one asset, or all of it.")
+    ] = False,
+    as_of: AsOf = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+    json: Json = False,
+) -> None:
+    """The life of one photo: every step, when, how long, by which version, what failed and why, what is still due."""
+    with open_vault(context) as vault:
+        if verify:
+            _verify(vault, asset, json=json)
+            return
+        if failed:
+            if asset is not None:
+                raise InvalidInput("give an asset or --failed, not both")
+            catch_up(vault)
+            _show_failed(vault, limit, cursor, json=json)
+            return
+        if asset is None:
+            raise InvalidInput("name an asset (id, prefix or path), or give --failed or --verify")
+        catch_up(vault)
+        stream = find_asset(vault, asset)
+        events = list(vault.store.load(stream).events)
+        if as_of is not None:
+            before = to_us(parse_moment(as_of))
+            events = [each for each in events if each.commit.recorded_us < before]
+        life = life_of(stream, events)
+        if json:
+            print_json(life)
+        else:
+            _show_life(life)
+
+
+def _show_life(life: Life) -> None:
+    out.print(f"[bold]{life.asset}[/bold]", life.file_name, coloured(life.state), markup=True)
+    versions = {entry.event_id: entry.version for entry in life.entries}
+    rows = []
+    for entry in life.entries:
+        step = f"{entry.step} v{entry.step_version}" if entry.step_version else entry.step
+        cause = f"#{versions[entry.cause]}" if entry.cause in versions else (entry.cause or "")
+        took = f"{entry.duration_ms:,} ms" if entry.duration_ms is not None else ""
+        attempt = entry.attempt if entry.outcome else ""
+        rows.append(
+            (
+                f"#{entry.version}",
+                moment(entry.at),
+                entry.type,
+                step,
+                coloured(entry.outcome),
+                attempt,
+                took,
+                entry.actor,
+                cause,
+                entry.detail,
+            )
+        )
+    columns = ("#", "time (UTC)", "event", "step", "outcome", ">try", ">took", "actor", "cause", "detail")
+    table(None, columns, rows)
+    for due in life.due:
+        when = f", next attempt {moment(due.next_attempt_at)} UTC" if due.next_attempt_at else ""
+        out.print(f"still due: [bold]{due.step}[/bold] ({due.status}, {due.attempts} attempts{when})")
+    if not life.due:
+        out.print("nothing is due")
+
+
+def _show_failed(vault: Vault, limit: int, cursor: str | None, *, json: bool) -> None:
+    projection, view_table = vault.generations.active("processing")
+    page = vault.views.query(view_table, vault.settings.owner, index=ATTENTION, limit=limit, cursor=cursor)
+    items = []
+    for row in page.rows:
+        state = projection.decode(row.data)
+        steps = [
+            {
+                "step": name,
+                "status": "quarantined" if step.status == "done" else step.status,
+                "error": step.error,
+                "reason": step.reason,
+                "attempt": step.attempt,
+                "next_attempt_at": step.next_attempt_at,
+            }
+            for name, step in state.steps.items()
+            if step.error
+        ]
+        items.append(
+            {
+                "asset": state.asset,
+                "file_name": state.file_name,
+                "path": state.path,
+                "state": state.state,
+                "steps": steps,
+            }
+        )
+    if json:
+        print_json({"items": items, "cursor": page.cursor})
+        return
+    rows = [
+        (
+            item["asset"][:8],
+            item["file_name"],
+            coloured(step["status"]),
+            step["step"],
+            step["attempt"],
+            f"{step['error']}: {step['reason']}",
+            (step["next_attempt_at"] or "")[:19].replace("T", " "),
+        )
+        for item in items
+        for step in item["steps"]
+    ]
+    table(None, ("asset", "file", "state", "step", ">tries", "why", "next attempt (UTC)"), rows)
+    if not rows:
+        out.print("every asset is processed")
+    if page.cursor:
+        out.print(f"\nmore: --cursor {page.cursor}")
+
+
+def _verify(vault: Vault, asset: str | None, *, json: bool) -> None:
+    stream = find_asset(vault, asset) if asset is not None else None
+    total = vault.commits.last_position()
+    commits = (
+        vault.commits.read(stream)
+        if stream
+        else (commit for segment in vault.commits.segments(1) for commit in vault.commits.segment(segment))
+    )
+    with progress_bar("verify", None if stream else total) as bar:
+        found = verify_history(vault.store, vault.blobs, commits, stream, bar.advance)
+    if json:
+        faults = [{"stream": f.stream, "commit": f.number, "what": f.what} for f in found.faults]
+        print_json(
+            {
+                "intact": found.intact,
+                "commits": found.commits,
+                "streams": found.streams,
+                "seals": found.seals,
+                "faults": faults,
+            }
+        )
+    else:
+        for fault in found.faults:
+            out.print(coloured("given_up"), f"stream {fault.stream}, commit {fault.number}: {fault.what}", markup=False)
+        verdict = "intact" if found.intact else f"DAMAGED in {len(found.faults)} places"
+        out.print(
+            f"{found.commits:,} commits in {found.streams:,} streams against {found.seals} seals: {verdict}",
+            markup=False,
+        )
+    exit_unless(found.intact)

@@ -1,0 +1,225 @@
+"""For whoever looks at the events themselves: tail, show, export, import, seal; and the schemas."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from domain.commits import Recorded
+from domain.errors import InvalidInput, NotFound, UnreadableEvent
+from domain.eventstore import utc_now
+from events_schema import generate
+from events_schema.contract import FOLDER, read_folder
+from photovault.auditing import describe
+from photovault.cli.app import Cursor, Json, Limit, open_vault
+from photovault.cli.output import err, exit_unless, moment, out, print_json, progress_bar, table
+from photovault.exporting import export_history, import_history
+from photovault.finding import find_asset
+from photovault.runtime import catch_up
+from photovault.sealing import seal, verify_history
+from photovault.vault import Vault
+
+events = typer.Typer(no_args_is_help=True, help="The history itself: tail, show, export, import, seal.")
+
+_FOLLOW_SECONDS = 0.5
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's commands."""
+    app.add_typer(events, name="events")
+    app.command()(schema)
+
+
+@events.command("tail")
+def tail(
+    context: typer.Context,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as events are recorded.")] = False,
+    limit: Limit = 20,
+    cursor: Cursor = None,
+    json: Json = False,
+) -> None:
+    """The newest events, the latest last; with --cursor those after an earlier page."""
+    with open_vault(context) as vault:
+        position = _position(cursor) if cursor else max(0, vault.commits.last_position() - limit)
+        page = vault.commits.tail(str(position), limit)
+        shown = [recorded for commit in page.commits for recorded in _events_of(vault, commit)]
+        if json:
+            print_json({"items": [_item(each) for each in shown], "cursor": page.checkpoint})
+            return
+        _table(shown)
+        while follow:
+            page = vault.commits.tail(page.checkpoint, 500)
+            for commit in page.commits:
+                for each in _events_of(vault, commit):
+                    out.print(*_cells(each), markup=False)
+            time.sleep(_FOLLOW_SECONDS)
+
+
+@events.command("show")
+def show(
+    context: typer.Context,
+    what: Annotated[str, typer.Argument(help="An event's id, a stream's name, or an asset (id, prefix, path).")],
+    json: Json = False,
+) -> None:
+    """One event, or all of a stream, whole."""
+    with open_vault(context) as vault:
+        stream = what if "#" in what else _stream_of_event(vault, what) or find_asset(vault, what)
+        found = list(vault.store.load(stream).events)
+        exact = [each for each in found if each.event_id == what]
+        found = exact or found
+        if not found:
+            raise NotFound(f"there is no stream {stream}")
+        print_json({"items": [_item(each) for each in found], "cursor": None}) if json else _details(found)
+
+
+@events.command("export")
+def export(
+    context: typer.Context,
+    to: Annotated[Path, typer.Argument(help="A new file; gzip if its name ends in .gz.", metavar="FILE")],
+    json: Json = False,
+) -> None:
+    """Write the whole history to a file, one commit a line, hashes included. Blobs are not in it."""
+    with open_vault(context) as vault:
+        with progress_bar("export", vault.commits.last_position()) as bar:
+            written = export_history(vault.store, vault.blobs, to, bar.advance)
+        print_json({"commits": written, "file": str(to)}) if json else out.print(f"{written:,} commits in {to}")
+
+
+@events.command("import")
+def import_(
+    context: typer.Context,
+    source: Annotated[Path, typer.Argument(help="A file that `events export` wrote.", metavar="FILE", exists=True)],
+    json: Json = False,
+) -> None:
+    """Take an exported history in, prove it by its hashes, and bring the views up to date."""
+    with open_vault(context, create=True) as vault:
+        with progress_bar("import") as bar:
+            done = import_history(vault.store, vault.blobs, source, bar.advance)
+        commits = (c for segment in vault.commits.segments(1) for c in vault.commits.segment(segment))
+        audit = verify_history(vault.store, vault.blobs, commits)
+        catch_up(vault)
+        if json:
+            print_json({"commits": done.commits, "added": done.added, "known": done.known, "intact": audit.intact})
+        else:
+            out.print(f"{done.commits:,} commits read: {done.added:,} added, {done.known:,} known")
+            for fault in audit.faults:
+                err.print(str(fault), markup=False)
+        exit_unless(audit.intact)
+
+
+@events.command("seal")
+def seal_now(context: typer.Context, json: Json = False) -> None:
+    """Seal the heads of all streams that changed under a Merkle root. `work` does it once a day."""
+    with open_vault(context) as vault:
+        sealed = seal(vault.store, vault.blobs, utc_now())
+        if json:
+            print_json({"root": sealed.root if sealed else None, "streams": sealed.streams if sealed else 0})
+        elif sealed is None:
+            out.print("nothing has changed since the last seal")
+        else:
+            out.print(f"{sealed.streams:,} streams sealed; note this root elsewhere: {sealed.root}")
+
+
+def schema(
+    event: Annotated[str | None, typer.Argument(help="An event type, as in AssetUploaded.")] = None,
+    version: Annotated[int | None, typer.Option(help="A version of it; the newest if none.")] = None,
+    check: Annotated[bool, typer.Option("--check", help="Check that code and published contract agree.")] = False,
+    json: Json = False,
+) -> None:
+    """The published contract: the event types, or the JSON Schema of one."""
+    if check:
+        exit_unless(generate.main(["--check"]) == 0)
+        return
+    contract = read_folder(FOLDER)
+    newest = {name: max(v for n, v in contract if n == name) for name, _ in contract}
+    if event is None:
+        items = [
+            {"event": name, "version": newest[name], "about": contract[name, newest[name]].get("description", "")}
+            for name in sorted(newest)
+        ]
+        if json:
+            print_json({"items": items, "cursor": None})
+        else:
+            table(None, ("event", ">version", "about"), [tuple(item.values()) for item in items])
+        return
+    if event not in newest:
+        raise InvalidInput(f"there is no event type {event!r}; there are: {', '.join(sorted(newest))}")
+    found = contract.get((event, version or newest[event]))
+    if found is None:
+        raise InvalidInput(f"{event} has no version {version}; the newest is {newest[event]}")
+    print_json(found)
+
+
+def _stream_of_event(vault: Vault, event_id: str) -> str | None:
+    """The stream of an event by its id. Reads the history until it is found: for a person, not for a program."""
+    commit_id, hyphen, _ = event_id.rpartition("-")
+    if not hyphen:
+        return None
+    checkpoint: str | None = None
+    while (page := vault.commits.tail(checkpoint, 1000)).commits:
+        checkpoint = page.checkpoint
+        for commit in page.commits:
+            if commit.commit_id == commit_id:
+                return commit.stream
+    return None
+
+
+def _position(cursor: str) -> int:
+    if not cursor.isdigit():
+        raise InvalidInput("this cursor is damaged: start again without one")
+    return int(cursor)
+
+
+def _events_of(vault: Vault, commit: Any) -> list[Recorded]:
+    try:
+        return vault.store.events_of(commit)
+    except UnreadableEvent as error:
+        err.print(str(error), markup=False)
+        return []
+
+
+def _item(recorded: Recorded) -> dict[str, Any]:
+    commit = recorded.commit
+    return {
+        "stream": commit.stream,
+        "version": recorded.version,
+        "commit": commit.number,
+        "event_id": recorded.event_id,
+        "type": type(recorded.event).__name__,
+        "occurred_at": recorded.occurred_at,
+        "recorded_at": commit.recorded_at,
+        "actor": commit.actor,
+        "cause": commit.causation_id,
+        "correlation_id": commit.correlation_id,
+        "hash": commit.hash.hex(),
+        "data": msgspec.to_builtins(recorded.event),
+    }
+
+
+def _cells(recorded: Recorded) -> tuple[str, ...]:
+    commit = recorded.commit
+    return (
+        moment(commit.recorded_at),
+        commit.stream,
+        f"#{recorded.version}",
+        type(recorded.event).__name__,
+        commit.actor,
+        describe(recorded.event),
+    )
+
+
+def _table(shown: list[Recorded]) -> None:
+    table(None, ("time (UTC)", "stream", ">#", "event", "actor", "detail"), [_cells(each) for each in shown])
+
+
+def _details(shown: list[Recorded]) -> None:
+    for each in shown:
+        item = _item(each)
+        data = item.pop("data")
+        table(None, ("", ""), [(name, value) for name, value in item.items()])
+        out.print(msgspec.json.format(msgspec.json.encode(data), indent=2).decode(), markup=False)
+        out.print()

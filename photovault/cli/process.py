@@ -1,0 +1,209 @@
+"""For whoever brings photos in: ingest, work, status, reprocess, and the demo that shows them all."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any
+
+import typer
+
+from domain.pipeline import STEPS
+from photovault.cli.app import Json, open_vault
+from photovault.cli.output import coloured, err, out, print_json, progress_bar, table
+from photovault.importer import Report, find_files, import_files
+from photovault.reprocessing import Selection, reprocess
+from photovault.runtime import Runtime, Tick, catch_up
+from photovault.statistics import status_of
+from photovault.vault import Vault
+
+Paths = Annotated[list[Path], typer.Argument(help="Files and folders.", metavar="PATH...")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's commands."""
+    app.command()(ingest)
+    app.command()(work)
+    app.command()(status)
+    app.command("reprocess")(reprocess_command)
+    app.command(hidden=True)(demo)
+
+
+def ingest(
+    context: typer.Context,
+    paths: Paths,
+    process: Annotated[bool, typer.Option("--work", help="Process them at once, as `work` does.")] = False,
+    json: Json = False,
+) -> None:
+    """Take files and folders into the vault. Files that are known already are left alone.
+
+    Originals are copied, never moved or changed. Run `photovault work` to process them.
+    """
+    with open_vault(context, create=True) as vault:
+        report = _ingest(vault, paths)
+        if process:
+            _work(vault, watch=False)
+        if json:
+            print_json({name: getattr(report, name) for name in ("found", "added", "known", "refused")})
+            return
+        _print_report(report)
+        if report.added and not process:
+            out.print("Next: [bold]photovault work[/bold]")
+
+
+def work(
+    context: typer.Context,
+    watch: Annotated[bool, typer.Option("--watch", help="Stay, and process whatever is ingested.")] = False,
+    json: Json = False,
+) -> None:
+    """Run the pipeline until every asset has reached an end; failed attempts are waited for and made again."""
+    with open_vault(context) as vault:
+        _work(vault, watch=watch)
+        if json:
+            print_json(status_of(vault))
+        else:
+            _print_status(status_of(vault))
+
+
+def status(context: typer.Context, json: Json = False) -> None:
+    """How many assets are in which state, and how far each step has come."""
+    with open_vault(context) as vault:
+        found = status_of(vault)
+        if json:
+            print_json(found)
+        else:
+            _print_status(found)
+
+
+def reprocess_command(
+    context: typer.Context,
+    assets: Annotated[
+        list[str] | None, typer.Argument(help="Ids, prefixes of ids, or paths.", metavar="[ASSET...]")
+    ] = None,
+    step: Annotated[str, typer.Option(help=f"The step to run again: {', '.join(STEPS)}.")] = "renditions",
+    failed: Annotated[bool, typer.Option("--failed", help="All assets where the step failed or was given up.")] = False,
+    older_than: Annotated[
+        int | None, typer.Option(help="All assets where the step was last done by an older version than this.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All assets that have come as far as the step.")] = False,
+    reason: Annotated[str, typer.Option(help="Why; it is kept in the history.")] = "asked for on the command line",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be asked for, and ask for nothing.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Ask for a step to run again. What it finds is appended to the history; nothing recorded before is changed."""
+    with open_vault(context) as vault:
+        selection = Selection(tuple(assets or ()), failed=failed, older_than=older_than, everything=everything)
+        asked = reprocess(vault, step, selection, reason, dry=dry_run)
+        if not dry_run:
+            catch_up(vault)
+        if json:
+            print_json({"step": step, "assets": asked, "dry_run": dry_run})
+            return
+        would = "would run" if dry_run else "is to run"
+        out.print(f"{step} {would} again for {len(asked)} assets.")
+        if asked and not dry_run:
+            out.print("Next: [bold]photovault work[/bold]")
+
+
+def demo(
+    context: typer.Context,
+    photos: Annotated[Path | None, typer.Argument(help="A folder of photos; a generated one if none.")] = None,
+) -> None:
+    """Ingest a folder, process it, and say what came out and what to try next."""
+    with open_vault(context, create=True) as vault:
+        if photos is None:
+            from photovault.sample import write_sample_library
+
+            photos = vault.settings.home / "sample-photos"
+            write_sample_library(photos)
+        _print_report(_ingest(vault, [photos]))
+        _work(vault, watch=False)
+        found = status_of(vault)
+        _print_status(found)
+        _print_tour(vault)
+
+
+def _ingest(vault: Vault, paths: list[Path]) -> Report:
+    files = list(find_files(paths))
+    with progress_bar("ingest", len(files)) as bar:
+        report = import_files(vault, files, bar.advance)
+    catch_up(vault)
+    return report
+
+
+def _work(vault: Vault, *, watch: bool) -> None:
+    runtime = Runtime(vault)
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        runtime.stop()
+
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        with progress_bar("work  ") as bar:
+
+            def on_tick(tick: Tick) -> None:
+                bar.update(tick.ended, tick.ended + tick.waiting + tick.delayed + tick.in_flight)
+
+            if watch:
+                err.print("working; press Ctrl-C to stop")
+            runtime.run(watch=watch, on_tick=on_tick)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _print_report(report: Report) -> None:
+    out.print(
+        f"{report.found} files found: [green]{report.added} added[/green], {report.known} known, "
+        f"{report.refused} refused"
+    )
+    if report.refusals:
+        table("Refused", ("file", "why"), [(r.path, r.reason) for r in report.refusals[:20]])
+        if len(report.refusals) > 20:
+            out.print(f"... and {len(report.refusals) - 20} more")
+
+
+def _print_status(found: dict[str, Any]) -> None:
+    assets = found["assets"]
+    table(
+        None,
+        (">assets", ">done", ">processing", ">quarantined", ">given up"),
+        [[assets[name] for name in ("total", "done", "processing", "quarantined", "given_up")]],
+    )
+    out.print()
+    names = ("done", "skipped", "failed", "given_up", "waiting")
+    table(
+        None,
+        ("step", *(f">{name.replace('_', ' ')}" for name in names)),
+        [(step, *(counts[name] for name in names)) for step, counts in found["steps"].items()],
+    )
+    out.print()
+    table(
+        None,
+        ("projection", ">generation", ">lag"),
+        [(name, view["generation"], view["lag"]) for name, view in found["projections"].items()],
+    )
+    out.print(f"\n{found['events']:,} events in {found['streams']:,} streams")
+    for parked in found["parked"]:
+        out.print(coloured("failed"), f"{parked['consumer']} waits for {parked['stream']}: {parked['error']}")
+
+
+def _print_tour(vault: Vault) -> None:
+    projection, view = vault.generations.active("gallery")
+    rows = vault.views.query(view, vault.settings.owner, index="timeline", limit=500, descending=True).rows
+    shown = [projection.decode(row.data) for row in rows]
+    best = next((item for item in shown if item.renditions), None)
+    command = f"photovault --home {vault.settings.home}"
+    if vault.settings.home == Path("~/.photovault").expanduser():
+        command = "photovault"
+    out.print(f"\nThumbnails are in [bold]{vault.settings.home / 'blobs'}[/bold]; one of them:")
+    if best is not None:
+        out.print(f"  {vault.locate(best.renditions['small'].blob)}  ({best.file_name})")
+    out.print("\nTry next:")
+    asset = best.asset[:8] if best else "ASSET"
+    out.print(f"  {command} audit {asset}        [dim]# the life of one photo[/dim]")
+    out.print(f"  {command} query gallery         [dim]# the timeline[/dim]")
+    out.print(f"  {command} replay                [dim]# rebuild every view from the events, and prove it right[/dim]")

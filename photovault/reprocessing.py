@@ -1,0 +1,83 @@
+"""Reprocessing: choose assets by name or by what the processing view says of them, and ask for a step again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from msgspec import Struct
+
+from domain.asset import Asset, asset_stream, fold, request_reprocess
+from domain.commits import Cause, derive_id, split_stream
+from domain.errors import ConflictError, InvalidInput
+from domain.eventstore import Loaded
+from domain.pipeline import STEPS
+from photovault.finding import find_asset
+from photovault.vault import Vault
+from projections.processing import Processing
+
+_PAGE = 1000
+
+
+class Selection(Struct, frozen=True):
+    """Which assets are meant; the conditions add up."""
+
+    assets: tuple[str, ...] = ()
+    failed: bool = False
+    older_than: int | None = None
+    everything: bool = False
+
+
+def reprocess(vault: Vault, step: str, selection: Selection, reason: str, *, dry: bool = False) -> list[str]:
+    """Ask for a step again; returns the ids of the assets that it was asked for.
+
+    Raises:
+        InvalidInput: no such step, nothing selected, or a named asset that never came as far as the step.
+    """
+    if step not in STEPS:
+        raise InvalidInput(f"there is no step {step!r}; there are: {', '.join(STEPS)}")
+    if not reason.strip() or len(reason) > 2000:
+        raise InvalidInput("a reason has 1 to 2,000 characters")
+    named = [find_asset(vault, text) for text in selection.assets]
+    if not named and not (selection.failed or selection.older_than is not None or selection.everything):
+        raise InvalidInput("say which assets: name them, or give --failed, --older-than VERSION or --all")
+    streams = named or list(_matching(vault, step, selection))
+    return [split_stream(stream)[2] for stream in streams if _ask(vault, stream, step, reason, dry=dry)]
+
+
+def _matching(vault: Vault, step: str, selection: Selection) -> Iterator[str]:
+    projection, table = vault.generations.active("processing")
+    owner = vault.settings.owner
+    cursor: str | None = None
+    while True:
+        page = vault.views.query(table, owner, limit=_PAGE, cursor=cursor)
+        for row in page.rows:
+            state: Processing = projection.decode(row.data)
+            progress = state.steps.get(step)
+            if progress is None:
+                continue
+            failed = progress.status in ("failed", "given_up") or (state.state == "quarantined" and step == "validate")
+            older = selection.older_than is not None and 0 < progress.version < selection.older_than
+            if selection.everything or (selection.failed and failed) or older:
+                yield asset_stream(owner, row.key)
+        cursor = page.cursor
+        if cursor is None:
+            return
+
+
+def _ask(vault: Vault, stream: str, step: str, reason: str, *, dry: bool) -> bool:
+    while True:
+        loaded: Loaded = vault.store.load(stream)
+        asset: Asset = fold(stream, loaded.events)
+        events = request_reprocess(asset, step, reason)
+        if not events or dry:
+            return bool(events)
+        cause = Cause(
+            commit_id=derive_id("reprocess", stream, step, loaded.token),
+            actor=f"person:{vault.settings.owner}",
+            correlation_id=derive_id("reprocess", stream, step, loaded.token),
+        )
+        try:
+            vault.store.append(stream, events, loaded.token, cause)
+        except ConflictError:
+            continue
+        return True
