@@ -1,0 +1,73 @@
+# PhotoVault: the everyday tasks. `make` lists them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+EMULATOR := .venv-emulator
+DEMO_HOME ?= build/demo
+PHOTOS ?=
+PIP := -m pip install --quiet --disable-pip-version-check
+JOBS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench schemas emulator format lock clean
+
+help: ## list the tasks
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+demo: $(VENV)/.run ## ingest a folder and look at what comes out (PHOTOS=~/Pictures)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/photovault --home "$(DEMO_HOME)" demo $(if $(PHOTOS),"$(PHOTOS)")
+
+test: $(VENV)/.test emulator ## run all tests (ARGS= for pytest)
+	$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
+
+lint: $(VENV)/.lint ## ruff, mypy, the import contract, the published schemas
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m events_schema.generate --check
+
+bench: $(VENV)/.bench emulator ## measure beside peers: a table, and build/bench.json (ARGS=--quick)
+	$(BIN)/python -m benchmarks $(ARGS)
+
+schemas: $(VENV)/.run ## write events_schema/ anew from domain/events.py
+	$(BIN)/python -m events_schema.generate
+
+format: $(VENV)/.lint ## format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+emulator: $(EMULATOR)/.ready ## install the AWS emulator that the tests use, in an environment of its own
+
+lock: ## pin the newest versions that pyproject.toml allows (needs uv)
+	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --no-header --no-annotate \
+	  --upgrade --output-file constraints.txt
+
+clean: ## remove the environments and what was built
+	rm -rf $(VENV) $(EMULATOR) build
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "PhotoVault needs Python 3.11 or newer")'
+	$(PYTHON) -m venv $(VENV)
+
+# One stamp for each set of extras, so that a task installs no more than it needs.
+$(VENV)/.run: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(BIN)/python $(PIP) -c constraints.txt -e '.[media]'
+	@touch $@
+
+$(VENV)/.test: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(BIN)/python $(PIP) -c constraints.txt -e '.[media,aws,test]'
+	@touch $@
+
+$(VENV)/.lint: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(BIN)/python $(PIP) -c constraints.txt -e '.[media,aws,test,lint]'
+	@touch $@
+
+$(VENV)/.bench: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(BIN)/python $(PIP) -c constraints.txt -e '.[media,aws,test,bench]'
+	@touch $@
+
+$(EMULATOR)/.ready: constraints-emulator.txt
+	$(PYTHON) -m venv $(EMULATOR)
+	$(EMULATOR)/bin/python $(PIP) -r constraints-emulator.txt
+	@touch $@
