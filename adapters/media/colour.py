@@ -5,8 +5,10 @@ The transform runs on the reduced picture, so its price does not grow with the c
 
 from __future__ import annotations
 
+import logging
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import pyvips
 
@@ -17,6 +19,7 @@ ADOBE_RGB = ((0.6097, 0.3111, 0.0195), (0.2053, 0.6257, 0.0609), (0.1492, 0.0632
 DISPLAY_P3 = ((0.5151, 0.2412, -0.0011), (0.2920, 0.6922, 0.0419), (0.1571, 0.0666, 0.7841))
 """CIE XYZ of red, green and blue, adapted to D50, as ICC profiles hold them (ICC.1:2022, annex E)."""
 
+_UNUSABLE = "the colour profile could not be used; the colours were taken as they are"
 _SRGB_AT_HALF = 0.2140  # IEC 61966-2-1: linear value of the signal 0.5
 _TOLERANCE = 0.003
 
@@ -102,14 +105,33 @@ def to_srgb(image: pyvips.Image, profile: bytes | str | None) -> tuple[pyvips.Im
         alpha = (alpha * (255.0 / top)).rint().cast("uchar") if top != 255.0 or alpha.format != "uchar" else alpha
     if profile is not None and not (isinstance(profile, bytes) and is_srgb(profile)):
         try:
-            image = _transform(image, profile)
+            with _warnings() as said:
+                moved = _transform(image, profile)
+            image, note = (image, _UNUSABLE) if said else (moved, None)
         except pyvips.Error:
-            note = "the colour profile could not be used; the colours were taken as they are"
+            note = _UNUSABLE
     if image.interpretation != "srgb" or image.format != "uchar":
         image = image.colourspace("srgb").cast("uchar")
     if image.bands != 3:
         image = image[0].bandjoin([image[0], image[0]]) if image.bands < 3 else image[:3]
     return (image if alpha is None else image.bandjoin(alpha).copy(interpretation="srgb")), note
+
+
+@contextmanager
+def _warnings() -> Iterator[list[str]]:
+    """What libvips warns of meanwhile: it falls back to sRGB where a profile is damaged, and only says so."""
+    said: list[str] = []
+
+    class Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            said.append(record.getMessage())
+
+    logger, listener = logging.getLogger("pyvips"), Listener(logging.WARNING)
+    logger.addHandler(listener)
+    try:
+        yield said
+    finally:
+        logger.removeHandler(listener)
 
 
 def _transform(image: pyvips.Image, profile: bytes | str) -> pyvips.Image:

@@ -5,6 +5,7 @@ One reader for every step, so that inspection, metadata and renditions can never
 
 from __future__ import annotations
 
+import struct
 import threading
 import warnings
 from collections.abc import Iterator
@@ -85,26 +86,28 @@ def damaged(error: BaseException | str) -> NoReturn:
 
 
 @contextmanager
-def open_picture(source: Path, media_type: str, limits: Limits) -> Iterator[Image.Image]:
-    """Open a picture with the one decoder that its content calls for.
+def open_picture(
+    source: Path, media_type: str, limits: Limits
+) -> Iterator[tuple[Image.Image, list[warnings.WarningMessage]]]:
+    """Open a picture with the one decoder that its content calls for; yields it and the warnings given so far.
 
     Warnings about decompression bombs are errors; every other complaint becomes a `MediaRejected`, also those that
     come while the caller uses the picture.
     """
     _prepare(media_type, limits)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(source, formats=[_FORMATS[media_type]]) as image:
                 check_size(*image.size, limits)
-                yield image
+                yield image, caught
     except (MediaRejected, MemoryError, FileNotFoundError, PermissionError):
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise MediaRejected("too_many_pixels", f"the picture says that it is far larger than is taken: {error}") from (
-            error
-        )
+        raise MediaRejected(
+            "too_many_pixels", f"the picture says that it has more pixels than are taken: at most {limits.max_pixels:,}"
+        ) from error
     except UnidentifiedImageError as error:
         raise MediaRejected("corrupt", "the picture is damaged: its header can't be read") from error
     except Exception as error:  # decoders fail on hostile bytes in every way there is
@@ -128,10 +131,15 @@ def read_header(source: Path, media_type: str, limits: Limits) -> Header:
     Raises:
         MediaRejected: the picture itself can't be opened, or says that it is too large.
     """
-    with open_picture(source, media_type, limits) as image:
+    with open_picture(source, media_type, limits) as (image, caught):
         notes: list[str] = []
         exif, sub, gps = _read_exif(image, notes)
+        if any(issubclass(warning.category, UserWarning) for warning in caught):
+            notes.append("the EXIF block is damaged in places; what could be read was kept")
         info = image.info
+        width, height = image.size
+        if media_type == "image/tiff" and exif.get(0x0112) in (5, 6, 7, 8):
+            width, height = height, width  # Pillow tells the upright size of a TIFF, but of nothing else
         told = exif.get(0x0112)
         orientation = told if isinstance(told, int) and 1 <= told <= 8 else 1
         stored = info.get("original_orientation") or orientation
@@ -143,8 +151,8 @@ def read_header(source: Path, media_type: str, limits: Limits) -> Header:
         nclx = info.get("nclx_profile") or {}
         xmp = info.get("xmp") or info.get("XML:com.adobe.xmp") or exif.get(0x02BC) or b""
         return Header(
-            width=image.size[0],
-            height=image.size[1],
+            width=width,
+            height=height,
             orientation=orientation,
             stored_orientation=stored if isinstance(stored, int) and 1 <= stored <= 8 else 1,
             profile=profile if isinstance(profile, bytes) and profile else None,
@@ -161,23 +169,35 @@ def read_header(source: Path, media_type: str, limits: Limits) -> Header:
 def _read_exif(image: Image.Image, notes: list[str]) -> tuple[dict[int, Any], dict[int, Any], dict[int, Any]]:
     """The three directories that matter, each as far as it can be read."""
     blocks: list[dict[int, Any]] = [{}, {}, {}]
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        try:
-            exif = image.getexif()
-            blocks[0] = dict(exif)
-            for at, tag, name in ((1, 0x8769, "EXIF"), (2, 0x8825, "GPS")):
-                try:
-                    blocks[at] = dict(exif.get_ifd(tag))
-                except Exception:  # see open_picture
-                    notes.append(f"the {name} part of the metadata is damaged and was not read")
-                if tag in exif and not blocks[at]:
-                    notes.append(f"the {name} part of the metadata is named but missing or cut short")
-        except Exception:
-            notes.append("the EXIF block is damaged and was not read")
-    if any(issubclass(warning.category, UserWarning) for warning in caught):
+    try:
+        exif = image.getexif()
+        blocks[0] = dict(exif)
+        for at, tag, name in ((1, 0x8769, "EXIF"), (2, 0x8825, "GPS")):
+            try:
+                blocks[at] = dict(exif.get_ifd(tag))
+            except Exception:  # see open_picture
+                notes.append(f"the {name} part of the metadata is damaged and was not read")
+            if tag in exif and not blocks[at]:
+                notes.append(f"the {name} part of the metadata is named but missing or cut short")
+    except Exception:
+        notes.append("the EXIF block is damaged and was not read")
+    if len(blocks[0]) < _stated_tags(image.info.get("exif")):
         notes.append("the EXIF block is damaged in places; what could be read was kept")
     return blocks[0], blocks[1], blocks[2]
+
+
+def _stated_tags(block: object) -> int:
+    """How many tags the first directory of an EXIF block says that it has (TIFF 6.0, section 2)."""
+    if not isinstance(block, bytes):
+        return 0
+    data = block.removeprefix(b"Exif\0\0")
+    order = ">" if data[:2] == b"MM" else "<"
+    try:
+        (start,) = struct.unpack_from(f"{order}I", data, 4)
+        (count,) = struct.unpack_from(f"{order}H", data, start)
+        return len(set(struct.unpack_from(f"{order}{'H10x' * count}", data, start + 2)))
+    except struct.error:
+        return 1  # there is a block, and it can't be read
 
 
 def _says_adobe_rgb(image: Image.Image, sub: dict[int, Any]) -> bool:

@@ -67,7 +67,7 @@ def inspect(source: Path, limits: Limits) -> Inspection:
     header = read_header(source, found.media_type, limits)
     frames, notes = 1, list(header.notes)
     if found.media_type == "image/jpeg":
-        notes += _decode_jpeg(source)
+        notes += _decode_jpeg(source, header)
     elif found.media_type in ("image/png", "image/webp", "image/gif", "image/tiff"):
         frames = _decode_frames(source, found.media_type, header, limits)
     else:
@@ -76,11 +76,12 @@ def inspect(source: Path, limits: Limits) -> Inspection:
     return Inspection(found.media_type, found.kind, width, height, frames, tuple(notes))
 
 
-def _decode_jpeg(source: Path) -> list[str]:
+def _decode_jpeg(source: Path, header: Header) -> list[str]:
     """Pass all of a JPEG through the entropy decoder; what libjpeg complains of is judged by `_HARMLESS`."""
     _clear_complaints()
     try:
-        picture = pyvips.Image.jpegload(str(source), shrink=8, access="sequential", fail_on="error")
+        shrink = 8 if min(header.width, header.height) >= 8 else 1
+        picture = pyvips.Image.jpegload(str(source), shrink=shrink, access="sequential", fail_on="error")
         picture.avg()
     except pyvips.Error as error:
         _refuse(error)
@@ -124,7 +125,7 @@ def _spend(left: int) -> None:
 
 
 def _decode_with_pillow(source: Path, media_type: str, limits: Limits) -> int:
-    with open_picture(source, media_type, limits) as image:
+    with open_picture(source, media_type, limits) as (image, _):
         image.load()
         frames = getattr(image, "n_frames", 1)
         if frames > limits.max_frames:
@@ -235,7 +236,7 @@ def _suits(profile: bytes | str, picture: pyvips.Image) -> bool:
 
 
 def _decode_pillow(source: Path, media_type: str, limits: Limits) -> pyvips.Image:
-    with open_picture(source, media_type, limits) as image:
+    with open_picture(source, media_type, limits) as (image, _):
         if image.mode not in ("L", "RGB", "RGBA"):
             transparent = image.mode in ("LA", "PA", "La") or "transparency" in image.info
             converted = image.convert("RGBA" if transparent else "RGB")

@@ -100,6 +100,11 @@ class SandboxedMediaEngine:
 
         return zone_of(latitude, longitude, local)
 
+    def child_pids(self) -> list[int]:
+        """Process ids of the children, idle or at work: for operators and tests."""
+        with self._lock:
+            return [child.pid for child in self._all]
+
     def close(self) -> None:
         """End all children, those at work too; later calls fail."""
         with self._lock:
@@ -192,6 +197,11 @@ class _Child:
             self.end()
             raise
         self.calls = 0
+
+    @property
+    def pid(self) -> int:
+        """Process id."""
+        return self._process.pid
 
     @property
     def alive(self) -> bool:

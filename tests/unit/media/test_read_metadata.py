@@ -1,0 +1,114 @@
+"""Tags as plain values: rationals are numbers, bytes are texts or left out, padding goes, sizes are bounded."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from PIL.TiffImagePlugin import IFDRational
+
+from adapters.media.metadata import read_metadata
+from adapters.media.zones import zone_of
+from domain.dates import parse_time
+from domain.media import Limits
+from domain.metadata import extract
+from tests.unit.media.pictures import quarters, save
+
+
+def exif_block() -> Image.Exif:
+    exif = Image.Exif()
+    exif[0x010F], exif[0x0110] = "NIKON\0\0\0  ", "COOLPIX P6000"
+    exif[0x010E] = "Straße in Arezzo".encode()
+    exif[0x8769] = {
+        0x9003: "2008:10:22 16:28:39",
+        0x829A: IFDRational(1, 75),
+        0x829D: IFDRational(59, 10),
+        0x8827: 64,
+        0x9286: b"ASCII\0\0\0near the church\0\0",
+        0x927C: bytes(range(256)) * 4,
+        0x9209: 16,
+        0xA001: 1,
+    }
+    exif[0x8825] = {
+        1: "N",
+        2: (43.0, 28.0, 2.814),
+        3: "E",
+        4: (11.0, 53.0, 6.456),
+        5: b"\0",
+        6: 250.5,
+        7: (14.0, 28.0, 40.0),
+        29: "2008:10:22",
+    }
+    return exif
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.webp", "a.heic", "a.tiff", "a.avif"])
+def test_what_was_written_is_read_whatever_the_format(tmp_path: Path, name: str) -> None:
+    path = save(tmp_path, name, quarters(), exif=exif_block())
+    raw = read_metadata(path, Limits())
+    assert raw.tags["EXIF:Make"] == "NIKON"
+    if name != "a.tiff":  # Pillow writes a TIFF's captions in ASCII only
+        assert raw.tags["EXIF:ImageDescription"] == "Straße in Arezzo"
+    assert raw.tags["EXIF:DateTimeOriginal"] == "2008:10:22 16:28:39"
+    assert raw.tags["EXIF:ExposureTime"] == pytest.approx(1 / 75)
+    assert raw.tags["EXIF:UserComment"] == "near the church"
+    assert raw.tags["GPS:GPSLatitude"] == pytest.approx([43, 28, 2.814])
+    assert "EXIF:MakerNote" not in raw.tags
+    assert json.loads(json.dumps(raw.tags, allow_nan=False)) == raw.tags
+    found = extract(raw, file_name=name, modified_at=None, zone_of=zone_of)
+    assert found.position is not None
+    assert (found.position.latitude, found.position.longitude) == pytest.approx((43.467448, 11.885127), abs=1e-6)
+    assert found.taken_at is not None
+    assert (found.taken_at.offset_minutes, found.taken_at.zone) == (120, "Europe/Rome")
+    assert found.camera is not None
+    assert found.camera.name == "NIKON COOLPIX P6000"
+
+
+def test_the_size_is_upright_and_the_orientation_as_stored(tmp_path: Path) -> None:
+    for name in ("a.jpg", "a.tiff", "a.heic"):
+        raw = read_metadata(save(tmp_path, name, quarters(), orientation=6), Limits())
+        assert (raw.width, raw.height, raw.orientation) == (320, 200, 6)
+
+
+def test_long_texts_are_cut_and_empty_or_endless_numbers_left_out(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x010E], exif[0x0131] = "x" * 50_000, "   \0"
+    exif[0x8769] = {0x829A: IFDRational(1, 0)}
+    raw = read_metadata(save(tmp_path, "a.jpg", quarters(), exif=exif), Limits())
+    assert raw.tags["EXIF:ImageDescription"] == "x" * 4000
+    assert "EXIF:Software" not in raw.tags
+    assert "EXIF:ExposureTime" not in raw.tags
+
+
+def test_a_few_xmp_properties_are_read_without_a_parser(tmp_path: Path) -> None:
+    xmp = (
+        b'<x:xmpmeta><rdf:Description xmp:CreateDate="2019-05-06T07:08:09+02:00" tiff:Make="Leica &amp; Co">'
+        b'<dc:description><rdf:Alt><rdf:li xml:lang="x-default">By the sea</rdf:li></rdf:Alt></dc:description>'
+        b"</rdf:Description></x:xmpmeta>"
+    )
+    raw = read_metadata(save(tmp_path, "a.jpg", quarters(), xmp=xmp), Limits())
+    assert raw.tags["XMP:tiff:Make"] == "Leica & Co"
+    assert raw.tags["XMP:dc:description"] == "By the sea"
+    found = extract(raw, file_name="a.jpg", modified_at=None)
+    assert found.taken_at is not None
+    assert (found.taken_at.local, found.taken_at.offset_minutes) == ("2019-05-06T07:08:09", 120)
+
+
+@pytest.mark.parametrize(
+    ("place", "local", "expected"),
+    [
+        ((43.466, 11.88), "2008-10-22 16:28:39", ("Europe/Rome", 120)),
+        ((43.466, 11.88), "2008-12-22 16:28:39", ("Europe/Rome", 60)),
+        ((27.7, 85.3), "2020-01-01 12:00:00", ("Asia/Kathmandu", 345)),
+        ((30.0, -40.0), "2020-01-01 12:00:00", None),
+        ((91.0, 0.0), "2020-01-01 12:00:00", None),
+    ],
+)
+def test_a_place_has_the_offset_of_its_season(
+    place: tuple[float, float], local: str, expected: tuple[str, int] | None
+) -> None:
+    parsed = parse_time(local)
+    assert parsed is not None
+    assert zone_of(*place, parsed[0]) == expected
