@@ -1,0 +1,240 @@
+"""Small factories: a clock, every event of an asset's life with defaults, recorded events, generated photos."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import random
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from domain.asset import asset_stream
+from domain.commits import Cause, Commit, Recorded, derive_id, to_us
+from domain.events import (
+    AssetProcessed,
+    AssetSeenAgain,
+    AssetUploaded,
+    DuplicateFound,
+    Event,
+    FileQuarantined,
+    FileValidated,
+    MetadataExtracted,
+    Rendition,
+    RenditionsGenerated,
+    ReprocessRequested,
+    StepFailed,
+    StepGivenUp,
+    StepRun,
+    StepSkipped,
+)
+from domain.eventstore import EventStore
+from domain.media import Camera, Position, TakenAt
+from domain.pipeline import STEPS
+
+NOW = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
+OWNER = "anna"
+STREAM = asset_stream(OWNER, "a1")
+
+
+class Clock:
+    """Time that moves only when a test says so, or by a fixed step at each look."""
+
+    def __init__(self, now: datetime = NOW, step_ms: int = 0) -> None:
+        self.now = now
+        self.step = timedelta(milliseconds=step_ms)
+
+    def __call__(self) -> datetime:
+        self.now += self.step
+        return self.now
+
+    def seconds(self) -> float:
+        """The same as seconds since 1970."""
+        return self().timestamp()
+
+    def tick(self, seconds: float) -> None:
+        """Let time pass."""
+        self.now += timedelta(seconds=seconds)
+
+
+def sha(text: str) -> str:
+    """A SHA-256 in hex, for a blob that need not exist."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+# --- events ----------------------------------------------------------------------------------------------------------
+
+
+def run(step: str, attempt: int = 1) -> StepRun:
+    """One attempt of the present version of a step."""
+    return StepRun(step=step, version=STEPS[step].version, attempt=attempt)
+
+
+def uploaded(name: str = "a.jpg", **changes: Any) -> AssetUploaded:
+    """A file from a folder."""
+    fields: dict[str, Any] = {
+        "file_name": name,
+        "size_bytes": 1000,
+        "blob": sha(name),
+        "sha256": sha(name),
+        "source": "folder",
+        "path": f"/photos/{name}",
+        "modified_at": NOW,
+    }
+    return AssetUploaded(**fields | changes)
+
+
+def seen_again(path: str = "/copies/a.jpg") -> AssetSeenAgain:
+    """The same bytes at another path."""
+    return AssetSeenAgain(path=path, file_name=path.rpartition("/")[2], modified_at=NOW)
+
+
+def validated(attempt: int = 1, **changes: Any) -> FileValidated:
+    """A picture of 4000 x 3000."""
+    fields: dict[str, Any] = {
+        "media_type": "image/jpeg",
+        "kind": "image",
+        "sha256": sha("a.jpg"),
+        "size_bytes": 1000,
+        "width": 4000,
+        "height": 3000,
+    }
+    return FileValidated(run=run("validate", attempt), **fields | changes)
+
+
+def video(attempt: int = 1) -> FileValidated:
+    """A video."""
+    return validated(attempt, media_type="video/mp4", kind="video", width=1920, height=1080)
+
+
+def quarantined(attempt: int = 1) -> FileQuarantined:
+    """A file that ends in the middle."""
+    return FileQuarantined(
+        run=run("validate", attempt),
+        code="truncated",
+        reason="the picture ends in the middle",
+        sha256=sha("a.jpg"),
+        size_bytes=1000,
+    )
+
+
+def metadata(attempt: int = 1, **changes: Any) -> MetadataExtracted:
+    """A summer's day in Rome."""
+    fields: dict[str, Any] = {
+        "width": 4000,
+        "height": 3000,
+        "taken_at": TakenAt("2024-07-01T10:00:00", "exif:DateTimeOriginal", 120),
+        "camera": Camera(make="Canon", model="Canon EOS 40D"),
+        "position": Position(41.9, 12.5),
+    }
+    return MetadataExtracted(run=run("metadata", attempt), **fields | changes)
+
+
+def renditions(attempt: int = 1, mark: str = "") -> RenditionsGenerated:
+    """A small JPEG and a small WebP."""
+    return RenditionsGenerated(
+        run=run("renditions", attempt),
+        renditions=tuple(
+            Rendition(name="small", format=kind, blob=sha(f"{kind}{mark}"), width=256, height=192, size_bytes=size)
+            for kind, size in (("jpeg", 300), ("webp", 200))
+        ),
+        thumbhash="1QcSHQRnh493V4dIh4eXh1h4kJUI",
+        engine="fake 1",
+    )
+
+
+def failed(step: str, attempt: int = 1, at: datetime = NOW) -> StepFailed:
+    """An attempt that failed at a moment, with the step's own wait until the next."""
+    again = at + timedelta(seconds=STEPS[step].delay_after(attempt))
+    return StepFailed(run=run(step, attempt), error="OSError", message="the disk is away", next_attempt_at=again)
+
+
+def given_up(step: str, attempt: int = 5, *, retryable: bool = True) -> StepGivenUp:
+    """The last attempt."""
+    return StepGivenUp(run=run(step, attempt), error="OSError", message="the disk is away", retryable=retryable)
+
+
+def skipped(step: str, reason: str = "it does not apply") -> StepSkipped:
+    """A step that has nothing to do here."""
+    return StepSkipped(run=run(step), reason=reason)
+
+
+def processed(state: str = "done") -> AssetProcessed:
+    """Nothing is due any more."""
+    return AssetProcessed(state=state)  # type: ignore[arg-type]
+
+
+def reprocess(step: str, reason: str = "a newer version is out") -> ReprocessRequested:
+    """Somebody asks again."""
+    return ReprocessRequested(step=step, reason=reason)
+
+
+def duplicate(of: str = "a0") -> DuplicateFound:
+    """Another asset holds the same bytes."""
+    return DuplicateFound(of=of)
+
+
+def whole_life() -> list[list[Event]]:
+    """The decisions in the life of an image to which nothing untoward happens."""
+    return [[uploaded()], [validated()], [metadata()], [renditions(), processed()]]
+
+
+# --- recorded --------------------------------------------------------------------------------------------------------
+
+
+def recorded(*decisions: Event | Sequence[Event], stream: str = STREAM) -> list[Recorded]:
+    """Events as read back; each argument is one commit, a second after the one before. Ids are `c1-1`, `c1-2` ..."""
+    found: list[Recorded] = []
+    for number, decision in enumerate(decisions, 1):
+        events = [decision] if isinstance(decision, Event) else list(decision)
+        at = NOW + timedelta(seconds=number)
+        commit = Commit(
+            stream=stream,
+            number=number,
+            first_version=len(found) + 1,
+            count=len(events),
+            commit_id=f"c{number}",
+            recorded_us=to_us(at),
+            actor="test",
+            correlation_id="c1",
+            causation_id=None,
+            body=b"[]",
+        )
+        found += [
+            Recorded(event, commit.first_version + i, f"c{number}-{i + 1}", at, commit)
+            for i, event in enumerate(events)
+        ]
+    return found
+
+
+def append(store: EventStore, stream: str, *decisions: Event | Sequence[Event], actor: str = "test") -> list[Commit]:
+    """Append each decision as one commit behind what the stream holds."""
+    made: list[Commit] = []
+    for decision in decisions:
+        loaded = store.load(stream)
+        events = [decision] if isinstance(decision, Event) else list(decision)
+        cause = Cause(
+            commit_id=derive_id(stream, "test", loaded.version),
+            actor=actor,
+            correlation_id=derive_id("upload", stream),
+        )
+        made.append(store.append(stream, events, loaded.token, cause).commit)
+    return made
+
+
+# --- photos ----------------------------------------------------------------------------------------------------------
+
+
+def jpeg(seed: int, width: int = 64, height: int = 48) -> bytes:
+    """A real JPEG of coarse noise; another seed gives another picture."""
+    from PIL import Image
+
+    noise = Image.frombytes("RGB", (8, 8), random.Random(seed).randbytes(192))
+    out = io.BytesIO()
+    noise.resize((width, height)).save(out, "JPEG", quality=80)
+    return out.getvalue()
+
+
+def fake_photo(mark: str, kind: str = "image", width: int = 640, height: int = 480, date: str = "") -> bytes:
+    """A file that only `tests.support.fakes.FakeMediaEngine` takes for a picture or a video."""
+    return f"FAKE {kind} {width} {height} {date or '-'}\n{mark}\n\0".encode()

@@ -1,0 +1,274 @@
+"""A vault without files or threads: the real adapters on SQLite in memory, a clock that a test moves, and a media engine
+that decodes nothing. What is not under test stays real."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+import msgspec
+
+from adapters.local.checkpoints import SqliteCheckpoints
+from adapters.local.commits import SqliteCommitStore
+from adapters.local.queue import SqliteQueue
+from adapters.local.views import SqliteViewStore
+from domain.commits import Commit, split_stream
+from domain.errors import MediaRejected, NotFound
+from domain.eventstore import EventStore
+from domain.media import Inspection, RawMetadata, Rendered, RenditionFile
+from domain.parking import Parking
+from domain.pipeline import PIPELINE
+from domain.ports import Delivery, Row, ViewTable
+from events_schema.codec import EventCodec
+from photovault.config import Settings
+from photovault.runtime import catch_up
+from projections import PROJECTIONS, Projection
+from projections.generations import Generations
+from projections.projector import Projector
+from projections.replay import Replay
+from steps import Ports, Steps
+from steps.catalogue import STEP_FUNCTIONS
+from steps.relay import Relay
+from steps.worker import Verdict, Worker
+from tests.support.factories import OWNER, Clock
+
+QUEUES = tuple(step.name for step in reversed(PIPELINE))
+LEASE_SECONDS = 120.0
+
+
+class FakeMediaEngine:
+    """`domain.ports.MediaEngine` for `factories.fake_photo`: same file, same answer, at once.
+
+    `misbehave` makes calls fail: for a file's content, the errors that its next calls raise, one a call.
+    """
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, str]] = []  # (call, mark of the file)
+        self._errors: dict[tuple[str, str], list[Exception]] = {}
+        self._lock = threading.Lock()
+
+    def misbehave(self, mark: str, call: str, *errors: Exception) -> None:
+        """Raise these errors, one a call, when `call` ("inspect", "read_metadata", "render") meets the mark."""
+        self._errors.setdefault((call, mark), []).extend(errors)
+
+    def inspect(self, source: Path) -> Inspection:
+        """Type and size from the first line."""
+        kind, width, height, _, _ = self._look("inspect", source)
+        media_type = "image/jpeg" if kind == "image" else "video/mp4"
+        return Inspection(media_type, kind, width, height, 1)  # type: ignore[arg-type]
+
+    def read_metadata(self, source: Path) -> RawMetadata:
+        """The date in the first line, if there is one."""
+        _, width, height, date, _ = self._look("read_metadata", source)
+        return RawMetadata({} if date == "-" else {"EXIF:DateTimeOriginal": date.replace("_", " ")}, width, height)
+
+    def render(self, source: Path, into: Path) -> Rendered:
+        """Two files that hold the picture's mark."""
+        *_, mark = self._look("render", source)
+        files = []
+        for name, size in (("small", 256), ("medium", 1024)):
+            place = into / f"{name}.jpeg"
+            place.write_text(f"{name} of {mark}")
+            files.append(RenditionFile(name, "jpeg", str(place), size, size, place.stat().st_size))
+        return Rendered(tuple(files), "AAAA", "fake 1")
+
+    def cpu_seconds(self) -> float:
+        """It costs nothing."""
+        return 0.0
+
+    def close(self) -> None:
+        """Nothing runs."""
+
+    def _look(self, call: str, source: Path) -> tuple[str, int, int, str, str]:
+        head, _, rest = source.read_bytes().partition(b"\n")
+        words = head.decode("latin-1").split()
+        if len(words) != 5 or words[0] != "FAKE":
+            raise MediaRejected("not_media", "it is neither a picture nor a video")
+        mark = rest.partition(b"\n")[0].decode()
+        with self._lock:
+            self.calls.append((call, mark))
+            pending = self._errors.get((call, mark))
+            if pending:
+                raise pending.pop(0)
+        return words[1], int(words[2]), int(words[3]), words[4], mark
+
+
+class MemoryBlobs:
+    """`domain.ports.BlobStore` in a dictionary."""
+
+    def __init__(self) -> None:
+        self.data: dict[str, bytes] = {}
+
+    def put(self, data: bytes) -> str:
+        """Keep bytes under their SHA-256."""
+        key = hashlib.sha256(data).hexdigest()
+        self.data[key] = data
+        return key
+
+    def put_files(self, paths: Sequence[Path]) -> Sequence[str]:
+        """Take files in."""
+        keys = [self.put(path.read_bytes()) for path in paths]
+        for path in paths:
+            path.unlink()
+        return keys
+
+    def import_file(self, path: Path) -> tuple[str, int]:
+        """Take a copy of a file in."""
+        data = path.read_bytes()
+        return self.put(data), len(data)
+
+    def get(self, key: str) -> bytes:
+        """All bytes."""
+        if key not in self.data:
+            raise NotFound(f"there is no blob {key}")
+        return self.data[key]
+
+    @contextmanager
+    def file(self, key: str) -> Iterator[Path]:
+        """The bytes as a file."""
+        with tempfile.NamedTemporaryFile() as file:
+            file.write(self.get(key))
+            file.flush()
+            yield Path(file.name)
+
+
+class MemoryVault:
+    """The same parts under the same names as `photovault.vault.Vault`, in memory."""
+
+    def __init__(
+        self,
+        *,
+        projections: tuple[Projection[Any], ...] = PROJECTIONS,
+        clock: Clock | None = None,
+        steps: Steps = STEP_FUNCTIONS,
+        owner: str = OWNER,
+    ) -> None:
+        self.settings = Settings(Path("nowhere"), owner, 1)
+        self.clock = clock or Clock(step_ms=1)
+        self.commits = SqliteCommitStore(":memory:")
+        self.views = SqliteViewStore(":memory:")
+        self.checkpoints = SqliteCheckpoints(":memory:")
+        self.queue = SqliteQueue(":memory:", clock=self.clock.seconds)
+        self.blobs = MemoryBlobs()
+        self.store = EventStore(self.commits, self.blobs, EventCodec(), self.clock)
+        self.generations = Generations(self.views, self.checkpoints, projections, self.clock)
+        self.parking = Parking(self.checkpoints, self.clock)
+        self.projector = Projector(self.store, self.views, self.generations, self.parking)
+        self.relay = Relay(self.store, self.queue, self.parking)
+        self.replay = Replay(
+            self.store, self.views, self.checkpoints, self.generations.projections, clock=self.clock.seconds
+        )
+        self.media = FakeMediaEngine()
+        self.scratch = Path(tempfile.mkdtemp(prefix="photovault-test-"))
+        self.ports = Ports(self.store, self.blobs, self.media, lambda *_: None, self.scratch)  # type: ignore[arg-type]
+        self.worker = Worker(steps, self.ports, self.clock)
+        self.generations.ensure(empty=True)
+
+    def table(self, name: str, generation: int | None = None) -> ViewTable:
+        """A generation's table; the active one's by default."""
+        if generation is None:
+            return self.generations.active(name)[1]
+        return self.generations.projection(name).table(generation)
+
+    def everything(self) -> list[Commit]:
+        """The whole history in the order of its recording."""
+        return list(self.commits.tail(None, 1_000_000).commits)
+
+    def close(self) -> None:
+        """Close what is open."""
+        for part in (self.commits, self.views, self.checkpoints, self.queue):
+            part.close()
+        shutil.rmtree(self.scratch, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+# --- work without threads --------------------------------------------------------------------------------------------
+
+
+def settle(vault: MemoryVault, delivery: Delivery, verdict: Verdict) -> None:
+    """What the runtime does with a verdict."""
+    match verdict.action:
+        case "done":
+            vault.queue.done([delivery])
+        case "retry":
+            vault.queue.retry(delivery, verdict.after_seconds)
+        case "bury":
+            vault.queue.bury(delivery, verdict.reason)
+
+
+def work(vault: MemoryVault) -> None:
+    """Run the pipeline until nothing is due; waits for retries by moving the clock."""
+    while True:
+        catch_up(vault)  # type: ignore[arg-type]
+        for delivery in vault.queue.receive(QUEUES, 10, LEASE_SECONDS):
+            settle(vault, delivery, vault.worker.handle(delivery))
+        if not any(_open_messages(vault)):
+            catch_up(vault)  # type: ignore[arg-type]
+            if not any(_open_messages(vault)):
+                return
+        wait = vault.queue.next_due_in(QUEUES)
+        if wait:
+            vault.clock.tick(wait)
+
+
+def _open_messages(vault: MemoryVault) -> Iterator[int]:
+    for queue in QUEUES:
+        depth = vault.queue.depth(queue)
+        yield depth.waiting + depth.delayed + depth.in_flight
+
+
+# --- what the views hold ---------------------------------------------------------------------------------------------
+
+
+def rows_of(vault: Any, projection: Projection[Any], table: ViewTable) -> dict[tuple[str, str], Any]:
+    """All that a generation shows, for comparing two: a home row with its version, other rows without theirs (it says
+    when they last changed, which depends on the batches), totals without zeros."""
+    found: dict[tuple[str, str], Any] = {}
+    owners = set()
+    homes = {projection.home(commit.stream) for commit in vault.commits.tail(None, 1_000_000).commits}
+    for row in vault.views.scan(table):
+        owners.add(row.partition)
+        if not row.deleted:
+            version = row.version if (row.partition, row.key) in homes else None
+            found[row.partition, row.key] = (version, row.data, row.index)
+    for owner in owners:
+        for total, counters in vault.views.totals(table, owner).items():
+            for counter, value in counters.items():
+                if value:
+                    found[owner, f"total {total}/{counter}"] = value
+    return found
+
+
+def active_rows(vault: Any) -> dict[str, dict[tuple[str, str], Any]]:
+    """What readers see of every projection."""
+    return {name: rows_of(vault, *vault.generations.active(name)) for name in vault.generations.projections}
+
+
+def live_rows(vault: MemoryVault, table: ViewTable) -> list[Row]:
+    """A table's rows without tombstones."""
+    return [row for row in vault.views.scan(table) if not row.deleted]
+
+
+def unpacked(row: Row) -> Any:
+    """What is in a row, as plain values."""
+    return msgspec.msgpack.decode(row.data)
+
+
+def outcomes(vault: Any, categories: Iterable[str] = ("asset",)) -> Mapping[str, list[Any]]:
+    """All events by stream."""
+    found: dict[str, list[Any]] = {}
+    for commit in vault.commits.tail(None, 1_000_000).commits:
+        if split_stream(commit.stream)[1] in categories:
+            found.setdefault(commit.stream, []).extend(r.event for r in vault.store.events_of(commit))
+    return found
