@@ -165,11 +165,13 @@ class Generations:
         return projection, projection.table(generation.number)
 
     def fed(self) -> list[tuple[Projection[Any], ViewTable]]:
-        """All generations that the live projector must feed: those of this code's version."""
+        """All generations that the live projector must feed: those of this code's version. One listing."""
+        registered = {entry.name: _decode(entry.value) for entry in self._checkpoints.list(_KIND)}
         return [
             (projection, projection.table(generation.number))
             for projection in self.projections.values()
-            for generation in self.registered(projection.name).generations
+            if projection.name in registered
+            for generation in registered[projection.name].generations
             if generation.version == projection.version
         ]
 
