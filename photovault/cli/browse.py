@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -14,6 +15,7 @@ from photovault.cli.app import Cursor, Json, Limit, open_vault
 from photovault.cli.output import coloured, exit_unless, moment, out, print_json, progress_bar, table
 from photovault.finding import find_asset
 from photovault.moments import parse_moment
+from photovault.page import write_page
 from photovault.rebuilding import at_moment
 from photovault.runtime import catch_up
 from photovault.sealing import verify_history
@@ -43,6 +45,9 @@ def query(
     oldest_first: Annotated[bool, typer.Option("--oldest-first", help="gallery: turn the order round.")] = False,
     asset: Annotated[str | None, typer.Option(help="Only this asset: id, prefix or path.")] = None,
     as_of: AsOf = None,
+    html: Annotated[
+        Path | None, typer.Option(help="gallery: write a page of thumbnails to this file.", metavar="FILE")
+    ] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
     json: Json = False,
@@ -69,6 +74,11 @@ def query(
         if view == "files":
             page = Page([row for row in page.rows if not row.key.startswith("path:")], page.cursor)
         items = [projection.show(projection.decode(row.data), vault.locate) for row in page.rows]
+        if html is not None:
+            if view != "gallery":
+                raise InvalidInput("--html is for the gallery")
+            out.print(f"{write_page(items, html)} pictures on {html}")
+            return
         _show(view, items, page.cursor, json=json)
 
 

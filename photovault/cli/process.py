@@ -13,6 +13,7 @@ from domain.pipeline import STEPS
 from photovault.cli.app import Json, open_vault
 from photovault.cli.output import coloured, err, out, print_json, progress_bar, table
 from photovault.importer import Report, find_files, import_files
+from photovault.page import write_page
 from photovault.reprocessing import Selection, reprocess
 from photovault.runtime import Runtime, Tick, catch_up
 from photovault.statistics import status_of
@@ -192,18 +193,19 @@ def _print_status(found: dict[str, Any]) -> None:
 
 
 def _print_tour(vault: Vault) -> None:
+    """Where the pictures are, and three commands to try next."""
     projection, view = vault.generations.active("gallery")
     rows = vault.views.query(view, vault.settings.owner, index="timeline", limit=500, descending=True).rows
-    shown = [projection.decode(row.data) for row in rows]
-    best = next((item for item in shown if item.renditions), None)
+    items = [projection.show(projection.decode(row.data), vault.locate) for row in rows]
+    page = vault.settings.home / "gallery.html"
+    shown = write_page(items, page)
     command = f"photovault --home {vault.settings.home}"
     if vault.settings.home == Path("~/.photovault").expanduser():
         command = "photovault"
-    out.print(f"\nThumbnails are in [bold]{vault.settings.home / 'blobs'}[/bold]; one of them:")
-    if best is not None:
-        out.print(f"  {vault.locate(best.renditions['small'].blob)}  ({best.file_name})")
+    out.print(f"\nThumbnails are in [bold]{vault.settings.home / 'blobs'}[/bold];")
+    out.print(f"a page with {shown} of them: [bold]{page.as_uri()}[/bold]")
     out.print("\nTry next:")
-    asset = best.asset[:8] if best else "ASSET"
-    out.print(f"  {command} audit {asset}        [dim]# the life of one photo[/dim]")
-    out.print(f"  {command} query gallery         [dim]# the timeline[/dim]")
-    out.print(f"  {command} replay                [dim]# rebuild every view from the events, and prove it right[/dim]")
+    asset = items[0]["asset"][:8] if items else "ASSET"
+    out.print(f"  {command} audit {asset}  [dim]# the life of one photo[/dim]")
+    out.print(f"  {command} query gallery   [dim]# the timeline[/dim]")
+    out.print(f"  {command} replay          [dim]# rebuild every view from the events, and prove it right[/dim]")
