@@ -29,6 +29,7 @@ class OtherRow(Struct, frozen=True):
 
     data: Any  # anything msgpack can hold
     index: tuple[str | None, ...] = ()
+    version: int | None = None  # for a key that several streams may write: what orders them; else the stream's version
 
 
 class Projection(Generic[S]):
@@ -103,7 +104,7 @@ class Projection(Generic[S]):
         partition, _ = self.home(stream)
         nowhere = (None,) * len(self.indexes)
         rows = [
-            Row(partition, key, version, _encode(other.data), other.index or nowhere)
+            Row(partition, key, other.version or version, _encode(other.data), other.index or nowhere)
             for key, other in new.items()
             if old.get(key) != other
         ]
@@ -115,6 +116,12 @@ def difference(before: Totals, after: Totals) -> Totals:
     """What must be added to totals when a contribution changes; counters that stay are left out."""
     if before == after:
         return {}
+    if not before:  # a new contribution: the only case in a replay
+        return {
+            total: {counter: value for counter, value in counters.items() if value}
+            for total, counters in after.items()
+            if any(counters.values())
+        }
     changed: dict[str, dict[str, int]] = {}
     for total in {*before, *after}:
         old, new = before.get(total, {}), after.get(total, {})

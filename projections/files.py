@@ -20,6 +20,7 @@ class Place(Struct, frozen=True, omit_defaults=True):
     asset: str
     size_bytes: int
     modified_us: int | None = None
+    seen_us: int = 0  # when this was recorded
 
 
 class Paths(Struct, frozen=True, omit_defaults=True):
@@ -40,18 +41,18 @@ def _uploaded(state: Paths, recorded: Recorded) -> Paths:
     assert isinstance(event, AssetUploaded)
     asset = recorded.commit.stream.rpartition("#")[2]
     before = Paths(asset, event.size_bytes)
-    return before if event.path is None else _with(before, event.path, event.modified_at)
+    return before if event.path is None else _with(before, event.path, event.modified_at, recorded)
 
 
 def _seen_again(state: Paths, recorded: Recorded) -> Paths:
     event = recorded.event
     assert isinstance(event, AssetSeenAgain)
-    return _with(state, event.path, event.modified_at)
+    return _with(state, event.path, event.modified_at, recorded)
 
 
-def _with(state: Paths, path: str, modified_at: datetime | None) -> Paths:
+def _with(state: Paths, path: str, modified_at: datetime | None, recorded: Recorded) -> Paths:
     modified_us = to_us(modified_at) if modified_at else None
-    place = Place(path, state.asset, state.size_bytes, modified_us)
+    place = Place(path, state.asset, state.size_bytes, modified_us, recorded.commit.recorded_us)
     return structs.replace(state, places=(*(p for p in state.places if p.path != path), place))
 
 
@@ -65,5 +66,6 @@ class Files(Projection[Paths]):
     on = {AssetUploaded: _uploaded, AssetSeenAgain: _seen_again}
 
     def others(self, state: Paths) -> Mapping[str, OtherRow]:
-        """A row a path."""
-        return {path_key(place.path): OtherRow(place) for place in state.places}
+        """A row a path. A file that was changed in place is another asset at the same path: the last one seen there
+        has it, in whatever order their streams are folded."""
+        return {path_key(place.path): OtherRow(place, version=place.seen_us) for place in state.places}

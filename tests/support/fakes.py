@@ -1,5 +1,5 @@
-"""A vault without files or threads: the real adapters on SQLite in memory, a clock that a test moves, and a media engine
-that decodes nothing. What is not under test stays real."""
+"""A vault without files or threads: the real adapters on SQLite in memory, a clock that a test moves, and a media
+engine that decodes nothing. What is not under test stays real."""
 
 from __future__ import annotations
 

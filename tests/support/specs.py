@@ -12,6 +12,7 @@ import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+import msgspec
 import pytest
 
 from domain.asset import Asset, asset_stream, begin, fail, finish, fold
@@ -19,6 +20,7 @@ from domain.commits import Commit
 from domain.events import Event
 from domain.ports import Row
 from projections.base import Projection
+from projections.files import path_key
 from tests.support.factories import NOW, OWNER, STREAM, append, recorded
 from tests.support.fakes import MemoryVault, live_rows, unpacked
 
@@ -132,8 +134,8 @@ class Projected:
         for name, vault in self._delivered():
             row = self._row(vault, owner, ident)
             assert row is not None, f"no row for {ident}, delivered {name}"
-            shown = unpacked(row)
-            got = {field: shown.get(field) for field in expected}
+            state = self._projection.decode(row.data)
+            got = {field: msgspec.to_builtins(getattr(state, field)) for field in expected}
             assert got == expected, f"delivered {name}"
         return self
 
@@ -163,6 +165,14 @@ class Projected:
         """Exactly these totals, zeros left out."""
         for name, vault in self._delivered():
             assert vault.views.totals(self._table(vault), owner) == expected, f"delivered {name}"
+        return self
+
+    def then_path(self, path: str, asset: str, owner: str = OWNER) -> Projected:
+        """The row of a path names this asset."""
+        for name, vault in self._delivered():
+            row = vault.views.get(self._table(vault), [(owner, path_key(path))])[0]
+            assert row is not None, f"delivered {name}"
+            assert unpacked(row)["asset"] == asset, f"delivered {name}"
         return self
 
     def rows(self) -> list[Row]:
