@@ -244,7 +244,8 @@ def fail(asset: Asset, attempt: Attempt, run: StepRun, error: Exception, now: da
 
 
 def request_reprocess(asset: Asset, step_name: str, reason: str) -> Sequence[Event]:
-    """Ask for a step again. Nothing when it is due anyway.
+    """Ask for a step again. Nothing when it is due anyway, or when it does not apply to this kind of asset: a request
+    for all assets must not make a failure of every video.
 
     Raises:
         InvalidInput: there is no such step, or the asset never came as far as to need it.
@@ -254,7 +255,7 @@ def request_reprocess(asset: Asset, step_name: str, reason: str) -> Sequence[Eve
     state = asset.steps.get(step_name)
     if state is None:
         raise InvalidInput(f"asset {asset.id} has not come to {step_name} yet: reprocess an earlier step")
-    if state.status == "due":
+    if state.status == "due" or (asset.kind is not None and asset.kind not in STEPS[step_name].kinds):
         return ()
     return (ReprocessRequested(step=step_name, reason=reason),)
 
