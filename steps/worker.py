@@ -92,14 +92,25 @@ class Worker:
         while True:
             events = decide(asset)
             if not events:
-                return DONE
+                return self._already_ended(asset, attempt)
             try:
-                self._store.append(loaded.stream, events, loaded.token, attempt.cause(asset))
+                appended = self._store.append(loaded.stream, events, loaded.token, attempt.cause(asset))
             except ConflictError:
                 loaded = self._store.load(loaded.stream)
                 asset = fold(loaded.stream, loaded.events)
                 continue
+            if appended.repeated:  # another delivery made this attempt, and what it found is what counts
+                recorded = self._store.events_of(appended.commit)[0].event
+                return structs.replace(self._verdict(recorded), ended=False)
             return self._verdict(events[0])
+
+    def _already_ended(self, asset: Asset, attempt: Attempt) -> Verdict:
+        """Another delivery ended this attempt. When it failed, a retry is due, and this message may be the only one
+        left that says so."""
+        if begin(asset, attempt.step.name) is None:
+            return DONE
+        again = asset.steps[attempt.step.name].next_attempt_at
+        return Verdict("retry", max(0.0, (again - self._clock()).total_seconds()) if again else 0.0)
 
     def _verdict(self, outcome: Event) -> Verdict:
         if isinstance(outcome, StepFailed):

@@ -103,5 +103,5 @@ def test_a_late_row_does_not_come_back_over_its_tombstone() -> None:
         commits = marked(vault, "a1", "red", "blue")
         vault.projector.project(commits[:1])
         vault.projector.project(commits)
-        early = [row for row in marks.other_rows(STREAM, None, marks.state(("red",)), 1)]
+        early = marks.other_rows(STREAM, None, marks.state(("red",)), 1)
         assert vault.views.put(table, early) == 0
