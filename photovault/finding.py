@@ -10,7 +10,7 @@ from domain.asset import asset_stream
 from domain.commits import split_stream
 from domain.errors import InvalidInput, NotFound, ViewUnavailable
 from photovault.vault import Vault
-from projections.files import Place, path_key
+from projections.files import PATHS, Place, path_key
 
 
 def find_asset(vault: Vault, text: str) -> str:
@@ -48,7 +48,7 @@ def _by_path(vault: Vault, text: str) -> str | None:
 def _by_prefix(vault: Vault, text: str) -> str | None:
     _, table = vault.generations.active("files")
     rows = vault.views.query(table, vault.settings.owner, low=text, high=text + "\U0010ffff", limit=6).rows
-    ids = [row.key for row in rows if ":" not in row.key]
+    ids = [row.key for row in rows if not row.key.startswith(PATHS)]
     if text in ids:
         return text
     if len(ids) > 1:

@@ -12,6 +12,9 @@ from domain.commits import Recorded, to_us
 from domain.events import AssetSeenAgain, AssetUploaded
 from projections.base import OtherRow, Projection
 
+PATHS = "~"
+"""First letter of the keys of paths: no id of an asset begins with it, and it sorts behind them all."""
+
 
 class Place(Struct, frozen=True, omit_defaults=True):
     """One file as an import saw it; the same size and time at the same path mean that it need not be read again."""
@@ -32,8 +35,8 @@ class Paths(Struct, frozen=True, omit_defaults=True):
 
 
 def path_key(path: str) -> str:
-    """Key of a path's row: a path may be longer than a key."""
-    return f"path:{hashlib.sha256(path.encode('utf-8', 'surrogatepass')).hexdigest()}"
+    """Key of a path's row: a hash, as a path may be longer than a key; it sorts behind all assets."""
+    return f"{PATHS}{hashlib.sha256(path.encode('utf-8', 'surrogatepass')).hexdigest()}"
 
 
 def _uploaded(state: Paths, recorded: Recorded) -> Paths:

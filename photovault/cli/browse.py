@@ -21,6 +21,7 @@ from photovault.runtime import catch_up
 from photovault.sealing import verify_history
 from photovault.vault import Vault
 from projections import Projection
+from projections.files import PATHS
 
 AsOf = Annotated[
     str | None, typer.Option("--as-of", help="Show a past moment: 2026-11-24, or 2026-11-24T10:30:00Z.", metavar="TIME")
@@ -69,10 +70,8 @@ def query(
         else:
             if state or since or until or oldest_first:
                 raise InvalidInput("--state, --since, --until and --oldest-first are for the gallery")
-            high = ":" if view == "files" else None  # rows of single paths stand behind those of the assets
+            high = PATHS if view == "files" else None  # rows of single paths stand behind those of the assets
             page = views.query(view_table, vault.settings.owner, limit=limit, cursor=cursor, high=high)
-        if view == "files":
-            page = Page([row for row in page.rows if not row.key.startswith("path:")], page.cursor)
         items = [projection.show(projection.decode(row.data), vault.locate) for row in page.rows]
         if html is not None:
             if view != "gallery":

@@ -1,0 +1,7 @@
+"""`python -m photovault` is `photovault`."""
+
+import sys
+
+from photovault.cli import main
+
+sys.exit(main())
