@@ -12,14 +12,12 @@ from typing import Literal
 
 os.environ.setdefault("VIPS_CONCURRENCY", "1")  # read once, when libvips starts: workers run side by side already
 
-import numpy as np
 import pyvips
 
 from adapters.media.colour import ADOBE_RGB, matrix_profile, to_srgb
 from adapters.media.gif import frame_extents
 from adapters.media.header import Header, check_size, damaged, open_picture, read_header
 from adapters.media.sniff import Sniffed, sniff
-from adapters.media.thumbhash import thumbhash
 from domain.errors import MediaRejected
 from domain.media import RENDITION_SIZES, Inspection, Limits, Rendered, RenditionFile
 
@@ -189,7 +187,7 @@ def render(source: Path, into: Path, limits: Limits, formats: Sequence[Format] =
     try:
         picture, notes = _decode_large(source, found, header, limits)
         files, small = _cascade(picture, header.upright, into, formats)
-        return Rendered(tuple(files), thumbhash(_tiny(small)), ENGINE, (*header.notes, *notes))
+        return Rendered(tuple(files), _placeholder(small), ENGINE, (*header.notes, *notes))
     except pyvips.Error as error:
         _refuse(error)
         raise AssertionError from error
@@ -303,9 +301,13 @@ def _save(picture: pyvips.Image, path: Path, kind: Format) -> None:
     picture.jpegsave(str(path), Q=JPEG_QUALITY, keep="none")
 
 
-def _tiny(picture: pyvips.Image) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    """At most 100 x 100 pixels with alpha, for the hash."""
+def _placeholder(picture: pyvips.Image) -> str:
+    """The picture's hash, from at most 100 x 100 pixels with alpha."""
+    import numpy as np  # 0.1 s, which inspection need not wait for
+
+    from adapters.media.thumbhash import thumbhash
+
     picture = _resize(picture, *target_size(picture.width, picture.height, 100))
     if not picture.hasalpha():
         picture = picture.bandjoin(255)
-    return np.frombuffer(picture.write_to_memory(), np.uint8).reshape(picture.height, picture.width, 4)
+    return thumbhash(np.frombuffer(picture.write_to_memory(), np.uint8).reshape(picture.height, picture.width, 4))
