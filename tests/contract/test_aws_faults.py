@@ -21,7 +21,7 @@ from adapters.aws.queues import SqsQueue
 from adapters.aws.tail import StreamTail
 from adapters.aws.views import DynamoViewStore
 from domain.commits import Commit
-from domain.ports import Message, Move, Row, ViewTable
+from domain.ports import Delivery, Message, Move, Row, ViewTable
 
 TABLE = ViewTable("totals", 1)
 
@@ -44,11 +44,14 @@ class Wire:
 
     def __init__(self, client: Any, *answers: tuple[int, Any]) -> None:
         self.sent: list[dict[str, Any]] = []
+        self.conditions: list[str | None] = []
         self._answers = list(answers)
         client.meta.events.register("before-send.*.*", self._answer)
 
     def _answer(self, request: Any, **_: Any) -> AWSResponse:
         body = request.body
+        condition = request.headers.get("If-None-Match")
+        self.conditions.append(condition.decode() if isinstance(condition, bytes) else condition)
         self.sent.append(json.loads(body) if isinstance(body, bytes | str) and body else {})
         status, content = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
         raw = content if isinstance(content, bytes) else json.dumps(content).encode()
@@ -154,6 +157,7 @@ class TestObjects:
         costs = Costs()
         put_if_absent(aws.s3, costs, "bucket", "key", b"x")
         assert len(wire.sent) == costs.requests == 2
+        assert wire.conditions == ["*", None]
 
 
 class TestQueues:
@@ -162,6 +166,13 @@ class TestQueues:
         Wire(aws.sqs, (200, {"QueueUrl": "http://127.0.0.1:1/0/q"}), (200, refused))
         with pytest.raises(ClientError, match="try later"):
             SqsQueue(aws, "").send("q", [Message("m", "s", "q", "", "")])
+
+    def test_a_retry_is_never_later_than_sqs_allows(self, aws: Aws) -> None:
+        wire = Wire(aws.sqs, (200, {"QueueUrl": "http://127.0.0.1:1/0/q"}), (200, {}))
+        queue = SqsQueue(aws, "")
+        for seconds, hidden in ((0, 0), (0.2, 1), (90, 90), (7 * 24 * 3600, 11 * 3600)):
+            queue.retry(Delivery("q", Message("m", "s", "q", "", ""), "receipt", 1), seconds)
+            assert wire.sent[-1]["VisibilityTimeout"] == hidden
 
 
 def commit(stream: str, number: int) -> Commit:

@@ -277,6 +277,7 @@ class CommitStoreContract:
         self.ship(store, stored[:3])
         self.ship(store, stored[2:])  # shipped twice in part, as a relay may
         assert list(store.window(START_US, START_US + 31 * hour)) == stored
+        assert list(store.window(START_US, START_US + 1)) == stored[:1]
         assert list(store.window(START_US + 1, START_US + hour)) == stored[1:3]
         assert list(store.window(START_US + hour, START_US + hour + 1)) == stored[3:4]
         assert list(store.window(START_US + 2 * hour, START_US + 30 * hour)) == []

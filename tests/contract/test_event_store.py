@@ -392,6 +392,7 @@ class DynamoContract(EventStoreContract):
         assert store.load(STREAM).token == token
         store.append(STREAM, [seen()], token, cause("c2"))
         assert [body["_"].rpartition(".")[2] for body in sent] == ["Query", "PutItem"]
+        assert sent[0]["ConsistentRead"] is True
 
     def test_times_are_kept_to_the_microsecond(self, commits: DynamoCommitStore) -> None:
         moment = datetime(2026, 11, 24, 2, 3, 4, 567891, UTC)

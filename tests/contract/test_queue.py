@@ -193,6 +193,7 @@ class QueueContract:
             queue.bury(delivery, "why")
         assert queue.redrive("metadata") == 13
         assert list(queue.dead("metadata")) == []
+        assert queue.depth("metadata").dead == 0
         taken = self.take(queue, 13)
         assert sorted(d.message.id for d in taken) == sorted(message(n).id for n in range(13))
         assert {d.receives for d in taken} == {1}

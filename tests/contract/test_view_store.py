@@ -32,7 +32,7 @@ def row(key: str, version: int = 1, data: bytes = b"", partition: str = "anna", 
 
 def tombstone(key: str, version: int, partition: str = "anna") -> Row:
     """A row that went away."""
-    return Row(partition, key, version, b"", (None, None), deleted=True)
+    return Row(partition, key, version, b"", (key, key), deleted=True)
 
 
 def move(key: str, base: int, version: int, partition: str = "anna", **deltas: Mapping[str, int]) -> Move:
