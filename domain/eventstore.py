@@ -181,7 +181,10 @@ class EventStore:
         """
         if not commit.body.startswith(b"{"):
             return commit.body
-        key = _claims.decode(commit.body).claim_check
+        try:
+            key = _claims.decode(commit.body).claim_check
+        except msgspec.DecodeError as error:
+            raise HistoryDamaged(commit.stream, commit.number, "its claim check can't be read") from error
         try:
             body = self._blobs.get(key)
         except NotFound as error:

@@ -1,8 +1,8 @@
 """The live projector: a batch of commits in, rows out. Repeats, disorder and gaps in what it is handed are harmless.
 
 What it is handed is a hint; the event store is the truth. A commit that follows the version in the row is applied from
-the batch, an older one is ignored, and a gap makes it read the stream. A stream that can't be folded is parked: it
-alone waits, and is read again from the store when it is redriven.
+the batch, an older one is ignored, and a gap makes it read the stream. A stream that can't be folded is parked at the
+commit before: it alone waits, and is read again from the store when it is redriven.
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 
-from domain.commits import Commit, Recorded, split_stream
-from domain.errors import HistoryDamaged, UnreadableEvent
+from domain.commits import Commit, split_stream
+from domain.errors import HistoryDamaged, NotFound, PhotoVaultError, UnreadableEvent
 from domain.eventstore import EventStore
 from domain.parking import Parked, Parking
 from domain.ports import Move, Row, ViewStore, ViewTable
@@ -59,16 +60,24 @@ class Projector:
         # and its replay sees them.
         fed = self._generations.fed()
         parked_before = {(p.consumer, p.stream) for p in self.parked()}
-        rows, parked = 0, 0
+        rows = parked = 0
+        failed: set[tuple[str, str]] = set()
         batches = {stream: [by_number[n] for n in sorted(by_number)] for stream, by_number in streams.items()}
         for projection, table in fed:
             mine = {s: batch for s, batch in batches.items() if split_stream(s)[1] == projection.category}
-            written, failed = self._feed(projection, table, mine)
+            try:
+                written, stuck = self._feed(projection, table, mine)
+            except NotFound:
+                if table in (still_fed for _, still_fed in self._generations.fed()):
+                    raise
+                continue  # the generation was dropped meanwhile
             rows += written
-            parked += len(failed)
-            for stream in mine.keys() - failed:
-                if (projection.name, stream) in parked_before:
-                    self._parking.release(projection.name, stream)
+            parked += len(stuck)
+            failed |= {(projection.name, stream) for stream in stuck}
+        fed_names = {projection.name for projection, _ in fed}
+        for name, stream in parked_before - failed:
+            if name in fed_names and stream in batches:
+                self._parking.release(name, stream)
         return Projected(sum(map(len, batches.values())), rows, parked)
 
     def parked(self) -> list[Parked]:
@@ -95,19 +104,11 @@ class Projector:
             others: list[Row] = []
             moves: dict[str, Move] = {}
             for (stream, batch), home in zip(todo.items(), homes, strict=True):
-                try:
-                    new = self._unseen(stream, batch, home.version if home else 0)
-                except (UnreadableEvent, HistoryDamaged) as error:
-                    self._parking.park(projection.name, stream, batch[-1].number, error)
+                change, fault = self._change(projection, stream, batch, home)
+                if fault is not None:
+                    self._parking.park(projection.name, stream, fault.commit, fault.error)
                     parked.add(stream)
-                    continue
-                if not new:
-                    continue
-                try:
-                    change = _fold(projection, stream, new, home)
-                except Exception as error:  # pure code met an event that it can't take: only its stream may wait
-                    self._parking.park(projection.name, stream, batch[-1].number, error)
-                    parked.add(stream)
+                if change is None:
                     continue
                 others += change.others
                 if projection.has_totals:
@@ -119,14 +120,52 @@ class Projector:
             made = self._views.move(table, list(moves.values())) if moves else ()
             written += sum(made)
             todo = {s: streams[s] for s, moved in zip(moves, made, strict=True) if not moved}
+        if todo:
+            raise PhotoVaultError(f"{len(todo)} streams of {projection.name} kept moving on: deliver the batch again")
         return written, parked
 
-    def _unseen(self, stream: str, batch: Sequence[Commit], version: int) -> list[Recorded]:
-        """Events behind a row's version, from the batch if it continues the row, else from the store."""
+    def _change(
+        self, projection: Projection[Any], stream: str, batch: Sequence[Commit], home: Row | None
+    ) -> tuple[Change | None, Fault | None]:
+        """What a batch changes, up to the first commit that can't be read or folded; None: nothing new."""
+        version = home.version if home else 0
+        try:
+            before = projection.decode(home.data) if home else None
+        except msgspec.DecodeError as error:  # a damaged row
+            return None, Fault(batch[-1].number, error)
+        state = before if before is not None else projection.start(stream)
+        base, fault = version, None
+        for commit in self._unseen(stream, batch, version):
+            try:
+                events = self._store.events_of(commit)
+            except (UnreadableEvent, HistoryDamaged) as error:
+                fault = Fault(commit.number, error)
+                break
+            after = state
+            try:
+                for recorded in events:
+                    if recorded.version > version:
+                        after = projection.evolve(after, recorded)
+            except Exception as error:  # pure code met an event that it can't take: only its stream may wait
+                fault = Fault(commit.number, error)
+                break
+            state, version = after, commit.last_version
+        change = change_of(projection, stream, before, base, state, version) if version > base else None
+        return change, fault
+
+    def _unseen(self, stream: str, batch: Sequence[Commit], version: int) -> Iterable[Commit]:
+        """Commits behind a row's version, from the batch if it continues the row, else from the store."""
         new: Iterable[Commit] = [commit for commit in batch if commit.last_version > version]
         if new and not _follows(version, batch):
             new = self._store.commits.read(stream)
-        return [recorded for commit in new for recorded in self._store.events_of(commit) if recorded.version > version]
+        return (commit for commit in new if commit.last_version > version)
+
+
+class Fault(Struct, frozen=True):
+    """Why a stream is parked."""
+
+    commit: int
+    error: Exception
 
 
 class Change(Struct, frozen=True):
@@ -136,14 +175,6 @@ class Change(Struct, frozen=True):
     base: int
     others: Sequence[Row]
     deltas: Mapping[str, Mapping[str, int]]
-
-
-def _fold(projection: Projection[Any], stream: str, new: Sequence[Recorded], home: Row | None) -> Change:
-    before = projection.decode(home.data) if home else None
-    state = before if before is not None else projection.start(stream)
-    for recorded in new:
-        state = projection.evolve(state, recorded)
-    return change_of(projection, stream, before, home.version if home else 0, state, new[-1].version)
 
 
 def change_of(projection: Projection[Any], stream: str, before: Any, base: int, after: Any, version: int) -> Change:
