@@ -14,7 +14,6 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
-from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
 
 from adapters.aws.connection import Aws, Costs, attempts, error_code
@@ -24,7 +23,6 @@ from domain.errors import NotFound
 _SHA256 = re.compile(r"^[0-9a-f]{64}$")
 _MISSING = {"404", "NoSuchKey", "NotFound"}
 _PART_BYTES = 16 * 1024 * 1024
-_TRANSFER = TransferConfig(multipart_threshold=_PART_BYTES, multipart_chunksize=_PART_BYTES, max_concurrency=4)
 
 
 class S3BlobStore:
@@ -104,8 +102,8 @@ class S3BlobStore:
             key = hashlib.file_digest(file, "sha256").hexdigest()
         if not self._exists(key):
             size = path.stat().st_size
-            self._client.upload_file(str(path), self._bucket, self.object_name(key), Config=_TRANSFER)
-            self.costs.add(_transfer_requests(size))
+            transfer(self._client).upload_file(str(path), self._bucket, self.object_name(key))
+            self.costs.add(transfer_requests(size))
         return key
 
     def _exists(self, key: str) -> bool:
@@ -124,8 +122,8 @@ class S3BlobStore:
         with tempfile.TemporaryDirectory(prefix="photovault-") as folder:
             path = Path(folder) / "blob"
             with self._found(key):
-                self._client.download_file(self._bucket, self.object_name(key), str(path), Config=_TRANSFER)
-            self.costs.add(1 + _transfer_requests(path.stat().st_size))
+                transfer(self._client).download_file(self._bucket, self.object_name(key), str(path))
+            self.costs.add(1 + transfer_requests(path.stat().st_size))
             yield path
 
     @contextmanager
@@ -138,6 +136,14 @@ class S3BlobStore:
             raise
 
 
-def _transfer_requests(size: int) -> int:
+def transfer(client: Any) -> Any:
+    """Files in and out of S3, in parts of 16 MB. Imported here: a function that only reads rows needs no boto3."""
+    from boto3.s3.transfer import S3Transfer, TransferConfig
+
+    config = TransferConfig(multipart_threshold=_PART_BYTES, multipart_chunksize=_PART_BYTES, max_concurrency=4)
+    return S3Transfer(client, config)
+
+
+def transfer_requests(size: int) -> int:
     """Requests that a transfer takes: one, or one a part and two to begin and complete it."""
     return 1 if size < _PART_BYTES else -(-size // _PART_BYTES) + 2

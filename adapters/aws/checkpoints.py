@@ -12,7 +12,6 @@ from botocore.exceptions import ClientError
 
 from adapters.aws.connection import Aws, Costs, attempts, capacity, error_code
 from adapters.aws.items import MAX_ITEM_BYTES, MAX_PARTITION_KEY_BYTES, MAX_SORT_KEY_BYTES, check_key, item_bytes
-from adapters.aws.tables import create_checkpoint_table
 from domain.errors import InvalidInput
 from domain.ports import Entry
 
@@ -32,6 +31,8 @@ class DynamoCheckpoints:
 
     def create(self) -> None:
         """Make the table; nothing when it is there."""
+        from adapters.aws.tables import create_checkpoint_table  # PynamoDB: only who makes tables should pay
+
         create_checkpoint_table(self._aws, self._table)
 
     def load(self, kind: str, name: str) -> Entry | None:

@@ -22,7 +22,6 @@ from adapters.aws.items import (
     to_item,
     write_units,
 )
-from adapters.aws.tables import create_event_table
 from adapters.aws.tail import StreamTail
 from domain.commits import Commit
 from domain.errors import CommitTooLarge, InvalidInput, NotFound
@@ -55,6 +54,8 @@ class DynamoCommitStore:
 
     def create(self) -> None:
         """Make the event table; nothing when it is there."""
+        from adapters.aws.tables import create_event_table  # PynamoDB: 60 ms that only who makes tables should pay
+
         create_event_table(self._aws, self._table)
 
     def put(self, commit: Commit) -> Commit | None:

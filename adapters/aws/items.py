@@ -75,6 +75,11 @@ def read_units(size: int) -> int:
     return max(1, -(-size // 4096))
 
 
+def index_attribute(index: str) -> str:
+    """The attribute that holds a row's sort key in an index; a row without it is not in that index."""
+    return f"ix_{index}"
+
+
 def check_key(value: str, limit: int, what: str) -> None:
     """`InvalidInput` for a key that DynamoDB would refuse: empty, or over its limit in UTF-8."""
     if not value or len(value.encode()) > limit:

@@ -17,6 +17,7 @@ from pynamodb.exceptions import TableError
 from pynamodb.models import Model
 
 from adapters.aws.connection import Aws, error_code
+from adapters.aws.items import index_attribute
 
 
 class EventItem(Model):
@@ -62,11 +63,6 @@ class CheckpointItem(Model):
     name = UnicodeAttribute(range_key=True)
     value = BinaryAttribute(legacy_encoding=False)
     revision = NumberAttribute()
-
-
-def index_attribute(index: str) -> str:
-    """The attribute that holds a row's sort key in an index; a row without it is not in that index."""
-    return f"ix_{index}"
 
 
 def definition(model: type[Model], *, stream: bool = False, indexes: Sequence[str] = ()) -> dict[str, Any]:

@@ -11,13 +11,14 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from adapters.aws import cursors, tables
+from adapters.aws import cursors
 from adapters.aws.connection import Aws, Costs, attempts, capacity, error_code
 from adapters.aws.items import (
     MAX_ITEM_BYTES,
     MAX_PARTITION_KEY_BYTES,
     MAX_SORT_KEY_BYTES,
     check_key,
+    index_attribute,
     item_bytes,
     read_units,
 )
@@ -55,10 +56,14 @@ class DynamoViewStore:
 
     def create(self, table: ViewTable) -> None:
         """Make the table with its indexes and wait until it may be used; nothing when it is there."""
+        from adapters.aws import tables  # PynamoDB: 60 ms of a cold start that only who makes tables should pay
+
         tables.create(self._aws, self.table_name(table), tables.definition(tables.ViewItem, indexes=table.indexes))
 
     def drop(self, table: ViewTable) -> None:
         """Remove the table with all its rows, and wait until it is gone; nothing when it is gone."""
+        from adapters.aws import tables
+
         tables.drop(self._aws, self.table_name(table))
 
     def get(self, table: ViewTable, keys: Sequence[tuple[str, str]]) -> Sequence[Row | None]:
@@ -152,7 +157,7 @@ class DynamoViewStore:
             )
         if limit < 1:
             raise InvalidInput(f"a page has at least one row, not {limit}")
-        key = tables.index_attribute(index) if index else "sk"
+        key = index_attribute(index) if index else "sk"
         scope = (table.projection, partition, index, low, high, descending)
         request = self._key_condition(partition, key, low, high)
         start = cursors.read(scope, cursor) if cursor is not None else None
@@ -270,7 +275,7 @@ def _index_keys(table: ViewTable, keys: Iterable[str | None]) -> Iterator[tuple[
     for index, key in zip(table.indexes, keys, strict=False):
         if key is not None:
             check_key(key, MAX_SORT_KEY_BYTES, f"a key in index {index}")
-            yield tables.index_attribute(index), {"S": key}
+            yield index_attribute(index), {"S": key}
 
 
 def _row(table: ViewTable, item: dict[str, dict[str, Any]]) -> Row:
@@ -279,6 +284,6 @@ def _row(table: ViewTable, item: dict[str, dict[str, Any]]) -> Row:
         item["sk"]["S"],
         int(item["version"]["N"]),
         item["data"]["B"],
-        tuple(item.get(tables.index_attribute(index), {}).get("S") for index in table.indexes),
+        tuple(item.get(index_attribute(index), {}).get("S") for index in table.indexes),
         "deleted" in item,
     )
