@@ -18,10 +18,10 @@ from botocore.exceptions import ClientError
 from adapters.aws import parsing
 
 MAX_ATTEMPTS = 8
-"""Attempts at one request, the first included: about 50 seconds of back-off in standard mode."""
+"""Attempts at one request, the first included."""
 
 _USER_AGENT = f"photovault botocore/{botocore.__version__}"
-"""Named once, because botocore otherwise puts together anew, for each request, what system it runs on: 5 % of a put."""
+"""Named once, because botocore otherwise puts together anew, for each request, what system it runs on."""
 
 _CONFLICTS = {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
 
@@ -79,7 +79,7 @@ class Aws:
 
     @property
     def dynamodb(self) -> Any:
-        """botocore's DynamoDB client, without its validation of parameters (9 % of a put; DynamoDB checks them)."""
+        """botocore's DynamoDB client, without its validation of parameters, which DynamoDB repeats."""
         return self._client("dynamodb", parameter_validation=False)
 
     @property

@@ -16,6 +16,8 @@ import pytest
 from adapters.aws.connection import Aws
 from tests.support.emulator import MISSING, connect, emulator, executable
 
+pytest.register_assert_rewrite("tests.contract.suites")
+
 ENDPOINT = "PHOTOVAULT_TEST_DYNAMODB_ENDPOINT"
 
 
