@@ -253,6 +253,27 @@ class ContentClaimed(Event, frozen=True, kw_only=True):
     asset: Annotated[str, _doc("Id of the asset that holds the content.", min_length=1, max_length=64)]
 
 
+# --- intake: one stream for each object that was uploaded to the cloud and could not become an asset -----------------
+
+
+class UploadRefused(Event, frozen=True, kw_only=True):
+    """An object was uploaded and did not become an asset. It stays where it is, and this says why."""
+
+    STREAM = "intake"
+    WHEN = "An object appeared in the upload bucket that has no owner, or that no asset can be made of."
+    BY = "intake"
+
+    bucket: Annotated[str, _doc("Bucket that holds the object.", min_length=1, max_length=255)]
+    key: Annotated[str, _doc("Key of the object.", max_length=4096)]
+    version_id: Annotated[str, _doc("Version of the object; `null` in a bucket without versions.", max_length=1024)]
+    size_bytes: SizeBytes
+    code: Annotated[
+        Literal["no_owner", "key_too_long", "folder"],
+        _doc("`no_owner`: nobody's folder, and nobody adopts; `folder`: a console's marker, not a file."),
+    ]
+    reason: Reason
+
+
 # --- the vault's own stream ------------------------------------------------------------------------------------------
 
 
@@ -285,6 +306,7 @@ EVENTS: tuple[type[Event], ...] = (
     StepGivenUp,
     AssetProcessed,
     ReprocessRequested,
+    UploadRefused,
     HistorySealed,
 )
 """All event types, in the order of an asset's life; a new one is added here."""
