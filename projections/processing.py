@@ -57,7 +57,10 @@ _AFTER = {step.follows: tuple(s.name for s in PIPELINE if s.follows is step.foll
 
 
 def _waiting(state: Processing, names: tuple[str, ...], recorded: Recorded) -> dict[str, StepProgress]:
-    return {**state.steps, **{name: StepProgress("waiting", recorded.commit.recorded_us) for name in names}}
+    steps = state.steps.copy()
+    for name in names:
+        steps[name] = StepProgress("waiting", recorded.commit.recorded_us)
+    return steps
 
 
 def _uploaded(state: Processing, recorded: Recorded) -> Processing:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gc
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -25,7 +26,7 @@ from projections.projector import change_of
 
 _RUN = "replay"
 LEASE_SECONDS = 60.0
-_FLUSH_STREAMS = 4_000  # a slice: at most so many streams are held in memory, and lost when a worker dies
+_FLUSH_STREAMS = 10_000  # a slice: at most so many streams are held in memory, and lost when a worker dies
 
 
 class Target(Struct, frozen=True):
@@ -286,9 +287,12 @@ class Replay:
     ) -> int:
         """Write each stream's rows once, in one batch a projection."""
         written = 0
-        whole = [folded for folded in part if not folded.damage]
+        whole: dict[str, list[Folded]] = defaultdict(list)
+        for folded in part:
+            if not folded.damage:
+                whole[split_stream(folded.stream)[1]].append(folded)
         for i, (projection, table) in enumerate(zip(projections, tables, strict=True)):
-            mine = [f for f in whole if split_stream(f.stream)[1] == projection.category]
+            mine = whole[projection.category]
             if projection.has_totals:
                 written += self._contribute(projection, table, mine, i)
                 continue

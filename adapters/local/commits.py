@@ -192,5 +192,4 @@ def _insert(connection: sqlite3.Connection, commit: Commit) -> Commit | None:
 
 def _commits(rows: sqlite3.Cursor) -> Iterator[Commit]:
     while batch := rows.fetchmany(_FETCH):
-        for row in batch:
-            yield Commit(*row)
+        yield from itertools.starmap(Commit, batch)

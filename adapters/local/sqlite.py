@@ -9,7 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 BUSY_SECONDS = 60.0
-MMAP_BYTES = 1 << 36
+CACHE_BYTES = 32 << 20
+MMAP_BYTES = 64 << 20  # what a small vault needs; bounded, so that a process' memory does not grow with the history
+PAGE_BYTES = 4096
+_BULK_WAL_BYTES = 64 << 20  # pages that bulk writes touch again and again reach the file once, not each time
 
 
 class Database:
@@ -19,9 +22,12 @@ class Database:
         path: the file, or `:memory:` for one that lives as long as this object.
         schema: statements that make the tables, each harmless when they are there.
         durable: an acknowledged write survives a power cut (`synchronous=FULL`), or only a crash of the process.
+        page_bytes: size of a page, if the file is new.
     """
 
-    def __init__(self, path: Path | str, schema: str = "", *, durable: bool = True) -> None:
+    def __init__(
+        self, path: Path | str, schema: str = "", *, durable: bool = True, page_bytes: int = PAGE_BYTES
+    ) -> None:
         self._memory = str(path) == ":memory:"
         self._path = str(path)
         self._local = threading.local()
@@ -31,7 +37,10 @@ class Database:
             Path(path).parent.mkdir(parents=True, exist_ok=True)
         self._writer = self._connect()
         if not self._memory:
+            self._writer.execute(f"PRAGMA page_size={page_bytes}")
             self._writer.execute("PRAGMA journal_mode=WAL")
+            if not durable:
+                self._writer.execute(f"PRAGMA wal_autocheckpoint={_BULK_WAL_BYTES // page_bytes}")
         self._level = "FULL" if durable else "NORMAL"
         self._writer.execute(f"PRAGMA synchronous={self._level}")
         if schema:
@@ -43,7 +52,7 @@ class Database:
             self._path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=512
         )
         connection.execute(f"PRAGMA mmap_size={MMAP_BYTES}")
-        connection.execute("PRAGMA cache_size=-32000")
+        connection.execute(f"PRAGMA cache_size=-{CACHE_BYTES // 1024}")
         with self._lock:
             self._all.append(connection)
         return connection
