@@ -1,6 +1,7 @@
 """Items of an answer from DynamoDB, parsed by msgspec instead of botocore's walk over its service model.
 
-That walk costs a third of a long load (boto/boto3 issue 2928; docs/adr/0002-pynamodb-where.md has the numbers). What comes out has the shape that botocore gives, for items without nested attributes, as all of ours are.
+That walk costs a third of a long load (boto/boto3 issue 2928; docs/adr/0002-pynamodb-where.md has the numbers). What
+comes out has the shape that botocore gives, for items without nested attributes, as all of ours are.
 """
 
 from __future__ import annotations
