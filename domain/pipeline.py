@@ -34,13 +34,7 @@ class Step(Struct, frozen=True, kw_only=True):
 
 PIPELINE: tuple[Step, ...] = (
     Step(name="validate", version=1, follows=AssetUploaded),
-    Step(
-        name="metadata",
-        version=1,
-        follows=FileValidated,
-        kinds=IMAGES,
-        not_for_others="metadata is read from pictures only",
-    ),
+    Step(name="metadata", version=1, follows=FileValidated),
     Step(
         name="renditions",
         version=1,

@@ -41,7 +41,6 @@ from tests.support.factories import (
 )
 from tests.support.specs import given
 
-NO_METADATA = StepSkipped(run=run("metadata"), reason="metadata is read from pictures only")
 NO_RENDITIONS = StepSkipped(run=run("renditions"), reason="renditions are made from pictures only")
 
 
@@ -128,7 +127,10 @@ class TestFinish:
         given(uploaded(), validated(), failed("metadata")).when_ends(renditions()).then(renditions())
 
     def test_a_video_skips_what_is_for_pictures_in_the_same_commit(self) -> None:
-        given(uploaded()).when_ends(video()).then(video(), NO_METADATA, NO_RENDITIONS, processed())
+        given(uploaded()).when_ends(video()).then(video(), NO_RENDITIONS)
+
+    def test_a_video_is_processed_when_its_metadata_is_read(self) -> None:
+        given(uploaded(), [video(), NO_RENDITIONS]).when_ends(metadata()).then(metadata(), processed())
 
     def test_a_duplicate_skips_everything_and_says_of_what(self) -> None:
         why = "the same file is in the vault already, as asset a0"
