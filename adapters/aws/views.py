@@ -90,10 +90,11 @@ class DynamoViewStore:
             wanted += unprocessed
         return [found.get(key) for key in keys]
 
-    def put(self, table: ViewTable, rows: Sequence[Row]) -> int:
+    def put(self, table: ViewTable, rows: Sequence[Row], *, repair: bool = False) -> int:
         """Write each row unless the stored one has the same version or a later one; returns how many were written.
 
-        Of several rows with one key, the latest alone is sent.
+        With `repair`, a stored row of the same version is replaced too. Of several rows with one key, the latest alone
+        is sent.
 
         Cost:
             1 request and 1 WCU a started KB for each row, and again for each index whose key it has.
@@ -108,8 +109,8 @@ class DynamoViewStore:
         items = [_item(table, row) for row in latest.values()]
         name = self.table_name(table)
         if len(items) == 1:
-            return int(self._put(name, items[0]))
-        return sum(self._pool.map(lambda item: self._put(name, item), items))
+            return int(self._put(name, items[0], repair))
+        return sum(self._pool.map(lambda item: self._put(name, item, repair), items))
 
     def move(self, table: ViewTable, moves: Sequence[Move]) -> Sequence[bool]:
         """Write contribution rows and move totals by their deltas, each move whole or not at all.
@@ -208,12 +209,12 @@ class DynamoViewStore:
                 return
             query["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
-    def _put(self, name: str, item: dict[str, Any]) -> bool:
+    def _put(self, name: str, item: dict[str, Any], repair: bool) -> bool:
         try:
             answer = self._client.put_item(
                 TableName=name,
                 Item=item,
-                ConditionExpression="attribute_not_exists(pk) OR #version < :version",
+                ConditionExpression=f"attribute_not_exists(pk) OR #version {'<=' if repair else '<'} :version",
                 ExpressionAttributeNames={"#version": "version"},
                 ExpressionAttributeValues={":version": item["version"]},
                 ReturnConsumedCapacity="TOTAL",

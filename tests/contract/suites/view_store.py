@@ -107,6 +107,16 @@ class ViewStoreContract:
         (found,) = store.get(GALLERY, [("anna", "a")])
         assert found == (row("a", written, b"new") if wins else row("a", stored, b"old"))
 
+    @pytest.mark.parametrize(("stored", "written", "wins"), [(2, 1, False), (2, 2, True), (2, 3, True)])
+    def test_a_repair_replaces_the_same_version_but_no_later_one(
+        self, store: ViewStore, stored: int, written: int, wins: bool
+    ) -> None:
+        store.put(GALLERY, [row("a", stored, b"damaged")])
+        assert store.put(GALLERY, [row("a", written, b"mended")], repair=True) == int(wins)
+        (found,) = store.get(GALLERY, [("anna", "a")])
+        assert found is not None
+        assert found.data == (b"mended" if wins else b"damaged")
+
     def test_whatever_the_order_of_writes_the_latest_version_stays(self, store: ViewStore) -> None:
         versions = [3, 1, 12, 7, 2, 11, 9]
         for version in versions:
