@@ -227,9 +227,7 @@ def test_verify_finds_a_row_that_was_changed_and_replay_of_the_asset_mends_it(cl
 def test_audit_verify_names_the_stream_and_the_commit_that_were_changed(cli: Cli, photos: Path) -> None:
     assert cli.json("audit", "--verify")["intact"] is True
     asset = cli.json("audit", photos / "photo_4.jpg")["asset"]
-    change = (
-        "UPDATE commits SET body = CAST(replace(body, 'photo_4', 'photo_5') AS BLOB) WHERE stream = ? AND number = 1"
-    )
+    change = "UPDATE commits SET body = replace(body, 'photo_4', 'photo_5') WHERE stream = ? AND number = 1"
     _tamper(cli.home, change, f"me#asset#{asset}")
 
     found = cli.json("audit", "--verify", code=1)
