@@ -1,0 +1,147 @@
+"""Blobs of the deployment: originals in S3 under the key that they were uploaded with, all else by SHA-256.
+
+An upload is never copied: its blob key names the object and its version, so that the bytes behind an event stay the
+same whatever is uploaded under that key later.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from adapters.aws.blobs import S3BlobStore, transfer, transfer_requests
+from adapters.aws.connection import Aws, Costs, attempts, error_code
+from domain.errors import NotFound
+
+_SCHEME = "s3:"
+_VERSION = "?versionId="
+UNVERSIONED = "null"
+"""S3's own word for the version of an object that was stored while its bucket kept none."""
+
+_MISSING = {"404", "NoSuchKey", "NoSuchVersion", "NotFound", "MethodNotAllowed"}  # the last: a deletion marker
+
+
+def blob_key(key: str, version: str) -> str:
+    """The blob key of an upload: `s3:<key>?versionId=<version>`."""
+    return f"{_SCHEME}{key}{_VERSION}{version}"
+
+
+def parse_blob_key(blob: str) -> tuple[str, str]:
+    """Object key and version of an upload's blob key; `NotFound` for anything else."""
+    key, found, version = blob.removeprefix(_SCHEME).rpartition(_VERSION)
+    if not (blob.startswith(_SCHEME) and found and key and version):
+        raise NotFound(f"there is no blob {blob}: it names neither a SHA-256 nor an upload")
+    return key, version
+
+
+class Originals:
+    """Uploads in their bucket; nothing here writes.
+
+    Attributes:
+        costs: requests used by this instance.
+    """
+
+    def __init__(self, aws: Aws, bucket: str) -> None:
+        self.costs = Costs()
+        self.bucket = bucket
+        self._aws = aws
+
+    def get(self, blob: str) -> bytes:
+        """All bytes of an upload; `NotFound` when it is gone. Cost: 1 request."""
+        with _found(blob):
+            answer = self._aws.s3.get_object(**self._object(blob))
+            data: bytes = answer["Body"].read()
+        self.costs.add(attempts(answer))
+        return data
+
+    @contextmanager
+    def file(self, blob: str) -> Iterator[Path]:
+        """An upload as a temporary file, removed at the end; `NotFound` when it is gone.
+
+        Cost:
+            2 requests, or 1 more for each started 16 MB; as much disk as the upload has bytes.
+        """
+        named = self._object(blob)
+        bucket, key = named.pop("Bucket"), named.pop("Key")
+        with tempfile.TemporaryDirectory(prefix="photovault-") as folder:
+            path = Path(folder) / "original"
+            with _found(blob):
+                transfer(self._aws.s3).download_file(bucket, key, str(path), extra_args=named or None)
+            self.costs.add(1 + transfer_requests(path.stat().st_size))
+            yield path
+
+    def url(self, blob: str, seconds: int) -> str:
+        """A link that lets anyone read this one version for so many seconds. Cost: no request."""
+        link: str = self._aws.s3.generate_presigned_url("get_object", Params=self._object(blob), ExpiresIn=seconds)
+        return link
+
+    def upload_url(self, key: str, seconds: int) -> str:
+        """A link that lets its holder PUT one object under this key for so many seconds. Cost: no request."""
+        link: str = self._aws.s3.generate_presigned_url(
+            "put_object", Params={"Bucket": self.bucket, "Key": key}, ExpiresIn=seconds
+        )
+        return link
+
+    def _object(self, blob: str) -> dict[str, Any]:
+        key, version = parse_blob_key(blob)
+        return {"Bucket": self.bucket, "Key": key} | ({"VersionId": version} if version != UNVERSIONED else {})
+
+
+class CloudBlobStore:
+    """`domain.ports.BlobStore` over both buckets: it writes content-addressed blobs only.
+
+    Attributes:
+        read_bytes, written_bytes: what steps moved through this instance.
+    """
+
+    def __init__(self, originals: Originals, derived: S3BlobStore) -> None:
+        self.originals = originals
+        self.derived = derived
+        self.read_bytes = 0
+        self.written_bytes = 0
+
+    def put(self, data: bytes) -> str:
+        """Store bytes under their SHA-256. Cost: 1 request."""
+        self.written_bytes += len(data)
+        return self.derived.put(data)
+
+    def put_files(self, paths: Sequence[Path]) -> Sequence[str]:
+        """Move files into the store. Cost: 2 requests a file."""
+        self.written_bytes += sum(path.stat().st_size for path in paths)
+        return self.derived.put_files(paths)
+
+    def get(self, key: str) -> bytes:
+        """All bytes of a blob; `NotFound` when there is none. Cost: 1 request."""
+        data = self.originals.get(key) if key.startswith(_SCHEME) else self.derived.get(key)
+        self.read_bytes += len(data)
+        return data
+
+    def file(self, key: str) -> AbstractContextManager[Path]:
+        """The blob as a temporary file; `NotFound` when there is none. Cost: see `Originals.file`."""
+        return self._file(key)
+
+    def url(self, key: str, seconds: int) -> str:
+        """A link to one blob, good for so many seconds. Cost: no request."""
+        return self.originals.url(key, seconds) if key.startswith(_SCHEME) else self.derived.url(key, seconds)
+
+    @contextmanager
+    def _file(self, key: str) -> Iterator[Path]:
+        source = self.originals if key.startswith(_SCHEME) else self.derived
+        with source.file(key) as path:
+            self.read_bytes += path.stat().st_size
+            yield path
+
+
+@contextmanager
+def _found(blob: str) -> Iterator[None]:
+    try:
+        yield
+    except ClientError as error:
+        if error_code(error) in _MISSING:
+            raise NotFound(f"there is no upload {blob}") from error
+        raise

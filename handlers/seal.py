@@ -1,0 +1,20 @@
+"""The seal: once a day the heads of all streams that changed go under one Merkle root, in an event of its own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from handlers.observe import count, logger, observed, traced
+from photovault.cloud import cloud
+from photovault.sealing import seal
+
+
+@traced
+@observed
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """A schedule. Returns the root (None when nothing has changed), for whoever notes it elsewhere."""
+    vault = cloud()
+    sealed = seal(vault.store, vault.blobs, vault.clock())
+    count("sealed_streams", sealed.streams if sealed else 0)
+    logger.info("sealed", extra={"root": sealed.root if sealed else None})
+    return {"root": sealed.root if sealed else None, "streams": sealed.streams if sealed else 0}

@@ -1,0 +1,245 @@
+"""The composition root on AWS: which adapter stands behind which port, by the environment that the template sets.
+
+A function makes only what it uses, once a container. What a few functions need alone (decoders, making tables) is
+imported when it is first asked for.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from functools import cache, cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import msgspec
+from botocore.exceptions import ClientError
+from msgspec import Struct
+
+from adapters.aws.archive import CommitArchive
+from adapters.aws.blobs import S3BlobStore
+from adapters.aws.checkpoints import DynamoCheckpoints
+from adapters.aws.commits import DynamoCommitStore
+from adapters.aws.connection import Aws, error_code
+from adapters.aws.originals import CloudBlobStore, Originals
+from adapters.aws.queues import SqsQueue
+from adapters.aws.views import DynamoViewStore
+from domain.errors import InvalidInput
+from domain.eventstore import EventStore, utc_now
+from domain.parking import Parking
+from domain.ports import ViewStore, ViewTable
+from events_schema.codec import EventCodec
+from photovault.config import Settings
+from projections import PROJECTIONS
+from projections.generations import Generations
+
+if TYPE_CHECKING:
+    from projections.projector import Projector
+    from projections.replay import Replay
+    from steps.relay import Relay
+    from steps.worker import Worker
+
+_BORN = ("vault", "born")
+"""The document that names the projections which a deployment began with."""
+
+
+class CloudSettings(Struct, frozen=True, kw_only=True):
+    """Names of everything that the template made."""
+
+    events_table: str
+    checkpoints_table: str
+    views_prefix: str
+    queues_prefix: str
+    originals_bucket: str
+    derived_bucket: str
+    archive_bucket: str
+    default_owner: str | None = None
+    stage: str = "dev"
+    endpoint_url: str | None = None
+
+    @staticmethod
+    def of(environment: Mapping[str, str] = os.environ) -> CloudSettings:
+        """Read EVENTS_TABLE, CHECKPOINTS_TABLE, VIEWS_PREFIX, QUEUES_PREFIX, ORIGINALS_BUCKET, DERIVED_BUCKET and
+        ARCHIVE_BUCKET; DEFAULT_OWNER, STAGE and AWS_ENDPOINT_URL (an emulator's) may be empty.
+
+        Raises:
+            InvalidInput: one is missing, or the default owner can't be an owner's name.
+        """
+        needed = [name for name in CloudSettings.__struct_fields__ if name not in _OPTIONAL]
+        missing = [name.upper() for name in needed if not environment.get(name.upper())]
+        if missing:
+            raise InvalidInput(f"{', '.join(missing)} not set: the template gives them to every function")
+        default = environment.get("DEFAULT_OWNER") or None
+        if default is not None and not is_owner(default):
+            raise InvalidInput(f"DEFAULT_OWNER is {default!r}, which can't be an owner's name")
+        return CloudSettings(
+            **{name: environment[name.upper()] for name in needed},
+            default_owner=default,
+            stage=environment.get("STAGE") or "dev",
+            endpoint_url=environment.get("AWS_ENDPOINT_URL") or None,
+        )
+
+
+_OPTIONAL = ("default_owner", "stage", "endpoint_url")
+
+
+def is_owner(name: str) -> bool:
+    """Whether a name may be an owner's, by the rule of `photovault.config`."""
+    try:
+        return bool(name) and bool(Settings.of({}, home=Path("/"), owner=name))
+    except InvalidInput:
+        return False
+
+
+class Cloud:
+    """A vault on AWS; the same parts under the same names as `photovault.vault.Vault`.
+
+    Args:
+        settings: names of tables, queues and buckets.
+        aws: clients; from the environment when not given.
+        clock: the time.
+    """
+
+    def __init__(
+        self, settings: CloudSettings, aws: Aws | None = None, clock: Callable[[], datetime] = utc_now
+    ) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.aws = aws or Aws(endpoint_url=settings.endpoint_url)
+        self.scratch = Path(tempfile.gettempdir())
+
+    @cached_property
+    def archive(self) -> CommitArchive:
+        """Every commit once more in S3."""
+        return CommitArchive(self.aws, self.settings.archive_bucket)
+
+    @cached_property
+    def commits(self) -> DynamoCommitStore:
+        """The event table."""
+        return DynamoCommitStore(self.aws, self.settings.events_table, self.archive)
+
+    @cached_property
+    def originals(self) -> Originals:
+        """What was uploaded."""
+        return Originals(self.aws, self.settings.originals_bucket)
+
+    @cached_property
+    def blobs(self) -> CloudBlobStore:
+        """Uploads, and what was derived from them."""
+        return CloudBlobStore(self.originals, S3BlobStore(self.aws, self.settings.derived_bucket))
+
+    @cached_property
+    def store(self) -> EventStore:
+        """The history."""
+        return EventStore(self.commits, self.blobs, EventCodec(), self.clock)
+
+    @cached_property
+    def checkpoints(self) -> DynamoCheckpoints:
+        """The system's own small documents."""
+        return DynamoCheckpoints(self.aws, self.settings.checkpoints_table)
+
+    @cached_property
+    def views(self) -> DynamoViewStore:
+        """Rows of all projections."""
+        return DynamoViewStore(self.aws, self.settings.views_prefix)
+
+    @cached_property
+    def queue(self) -> SqsQueue:
+        """One queue a step."""
+        return SqsQueue(self.aws, self.settings.queues_prefix)
+
+    @cached_property
+    def generations(self) -> Generations:
+        """Which table of a projection readers see."""
+        return Generations(self.views, self.checkpoints, PROJECTIONS, self.clock)
+
+    @cached_property
+    def parking(self) -> Parking:
+        """What waits alone, with its reason."""
+        return Parking(self.checkpoints, self.clock)
+
+    @cached_property
+    def projector(self) -> Projector:
+        """Keeps rows up to date. The first use in a deployment registers its projections."""
+        from projections.projector import Projector
+
+        self.register()
+        return Projector(self.store, self.views, self.generations, self.parking)
+
+    @cached_property
+    def relay(self) -> Relay:
+        """Sends work to the steps' queues."""
+        from steps.relay import Relay
+
+        return Relay(self.store, self.queue, self.parking)
+
+    @cached_property
+    def replay(self) -> Replay:
+        """Rebuilds projections."""
+        from projections.replay import Replay
+
+        self.register()
+        return Replay(self.store, self.views, self.checkpoints, self.generations.projections)
+
+    @cached_property
+    def worker(self) -> Worker:
+        """Runs steps. Decoders start with the first file."""
+        from adapters.media.sandbox import SandboxedMediaEngine
+        from adapters.media.zones import zone_of
+        from steps import Ports
+        from steps.catalogue import STEP_FUNCTIONS
+        from steps.worker import Worker
+
+        ports = Ports(self.store, self.blobs, SandboxedMediaEngine(), zone_of, self.scratch)
+        return Worker(STEP_FUNCTIONS, ports, self.clock)
+
+    def register(self) -> None:
+        """Give every projection its first generation. Those that the deployment began with saw its history from the
+        first commit on and are active at once; one that came with a later release waits for its replay.
+
+        Cost:
+            1 read, and 1 more for each projection.
+        """
+        entry = self.checkpoints.load(*_BORN)
+        if entry is None:
+            names = msgspec.json.encode(list(self.generations.projections))
+            entry = self.checkpoints.save(*_BORN, names, expected=0) or self.checkpoints.load(*_BORN)
+        born = set(msgspec.json.decode(entry.value, type=list[str])) if entry else set()
+        for empty in (True, False):
+            some = [p for p in PROJECTIONS if (p.name in born) is empty]
+            Generations(cast(ViewStore, _Provisioned(self.views)), self.checkpoints, some, self.clock).ensure(
+                empty=empty
+            )
+
+    def close(self) -> None:
+        """End threads and connections."""
+        if "views" in self.__dict__:
+            self.views.close()
+        self.aws.close()
+
+
+class _Provisioned:
+    """The views of a function that may not make tables: those that the template made need no making."""
+
+    def __init__(self, views: DynamoViewStore) -> None:
+        self._views = views
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._views, name)
+
+    def create(self, table: ViewTable) -> None:
+        """Make the table, unless it answers. Cost: 1 request when it is there."""
+        try:
+            self._views.get(table, [("-", "-")])
+        except ClientError as error:
+            if error_code(error) != "ResourceNotFoundException":
+                raise
+            self._views.create(table)
+
+
+@cache
+def cloud() -> Cloud:
+    """The container's one vault, from its environment."""
+    return Cloud(CloudSettings.of())
