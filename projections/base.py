@@ -45,6 +45,7 @@ class Projection(Generic[S]):
     category: ClassVar[str] = "asset"  # the streams that it folds
     indexes: ClassVar[tuple[str, ...]] = ()
     has_totals: ClassVar[bool] = False
+    loses_others: ClassVar[bool] = False  # whether `others` may name fewer rows than before
     state: type[S]
     on: Mapping[type[Event], Callable[[S, Recorded], S]]
 
@@ -70,8 +71,14 @@ class Projection(Generic[S]):
         return ()
 
     def others(self, state: S) -> Mapping[str, OtherRow]:
-        """Rows beside the home row, by key, in the same partition. One that is no longer here is deleted."""
+        """Rows beside the home row, by key, in the same partition. One that is no longer here is deleted. Not for a
+        projection with totals, which are counted over its rows."""
         return {}
+
+    @classmethod
+    def has_others(cls) -> bool:
+        """Whether there may be rows beside the home row."""
+        return cls.others is not Projection.others
 
     def totals(self, state: S) -> Totals:
         """What the stream contributes to its partition's totals: total -> counter -> value."""

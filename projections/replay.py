@@ -12,6 +12,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import dropwhile
 from typing import Any
 
 import msgspec
@@ -70,7 +71,7 @@ class Damaged(Struct, frozen=True):
 
 
 class Folded(Struct, frozen=True):
-    """One stream after all its events: its state in each projection."""
+    """One stream after all its events, or after those before the damage: its state in each projection."""
 
     stream: str
     version: int
@@ -123,12 +124,14 @@ def fold_streams(
         except (UnreadableEvent, HistoryDamaged) as error:
             damage = f"{type(error).__name__}: {error}"
             continue
+        before = states.copy()
         try:
             for each in recorded:
                 for i, handler in dispatch.get(each.event.__class__, ()):
                     states[i] = handler(states[i], each)
         except Exception as error:  # pure code met an event that it can't take: only its stream suffers
             damage = f"{type(error).__name__}: {error}"
+            states = before
             continue
         version = commit.last_version
         count += len(recorded)
@@ -199,8 +202,9 @@ class Replay:
 
     def forget(self, run: Run) -> None:
         """Remove a finished run's documents."""
-        for entry in list(self._checkpoints.list(self._kind(run))):
-            self._checkpoints.delete(entry.kind, entry.name)
+        for kind in (self._kind(run), self._damage_kind(run)):
+            for entry in list(self._checkpoints.list(kind)):
+                self._checkpoints.delete(entry.kind, entry.name)
         self._checkpoints.delete(_RUN, run.id)
 
     def progress(self, run: Run) -> Progress:
@@ -248,9 +252,15 @@ class Replay:
         targets = [self._projections[t.projection] for t in run.targets]
         tables = [p.table(t.generation) for p, t in zip(targets, run.targets, strict=True)]
         commits = self._store.commits.segment(run.segments[i], progress.position)
+        if progress.position is not None:  # what its last stream has gained since is the live projector's
+            last = progress.position[0]
+            commits = dropwhile(lambda commit: commit.stream == last, commits)
+        streams_a_slice = _FLUSH_STREAMS
+        if run.events_per_second:  # small enough that no sleep outlasts the lease
+            streams_a_slice = max(1, min(streams_a_slice, int(run.events_per_second)))
         started, events_before = self._clock(), progress.events
         with _without_gc():
-            for part in _slices(fold_streams(commits, self._store, targets, run.until_us), _FLUSH_STREAMS):
+            for part in _slices(fold_streams(commits, self._store, targets, run.until_us), streams_a_slice):
                 rows = 0 if run.dry else self._write(targets, tables, part)
                 damaged = [folded for folded in part if folded.damage]
                 for folded in damaged:
@@ -289,7 +299,7 @@ class Replay:
         written = 0
         whole: dict[str, list[Folded]] = defaultdict(list)
         for folded in part:
-            if not folded.damage:
+            if folded.version:
                 whole[split_stream(folded.stream)[1]].append(folded)
         for i, (projection, table) in enumerate(zip(projections, tables, strict=True)):
             mine = whole[projection.category]
@@ -297,12 +307,23 @@ class Replay:
                 written += self._contribute(projection, table, mine, i)
                 continue
             rows: list[Row] = []
-            for folded in mine:
+            for folded, before in zip(mine, self._shown(projection, table, mine), strict=True):
                 state = folded.states[i]
                 rows += projection.other_rows(folded.stream, None, state, folded.version)
+                if before is not None:
+                    changed = projection.other_rows(folded.stream, before, state, folded.version)
+                    rows += [row for row in changed if row.deleted]
                 rows.append(projection.home_row(folded.stream, state, folded.version))
             written += self._views.put(table, rows)
         return written
+
+    def _shown(self, projection: Projection[Any], table: ViewTable, part: Sequence[Folded]) -> Sequence[Any | None]:
+        """For a projection whose other rows may go away: the states that the live projector has written before us,
+        so that what it wrote too early is taken out again."""
+        if not projection.loses_others or not part:
+            return [None] * len(part)
+        homes = self._views.get(table, [projection.home(folded.stream) for folded in part])
+        return [projection.decode(home.data) if home else None for home in homes]
 
     def _contribute(self, projection: Projection[Any], table: ViewTable, part: Sequence[Folded], i: int) -> int:
         """Rows with totals: first as if none were there; those that are (a resumed slice, or the live projector was
@@ -331,12 +352,12 @@ class Replay:
 
     def _note_damage(self, run: Run, folded: Folded) -> None:
         note = Damaged(folded.stream, folded.damage or "")
-        self._checkpoints.save(f"{_RUN}-damage/{run.id}", folded.stream, _encode(note), expected=None)
+        self._checkpoints.save(self._damage_kind(run), folded.stream, _encode(note), expected=None)
 
     def damage(self, run: Run) -> list[Damaged]:
         """Streams that the run could not fold, and why."""
         decode = msgspec.msgpack.Decoder(Damaged).decode
-        return [decode(entry.value) for entry in self._checkpoints.list(f"{_RUN}-damage/{run.id}")]
+        return [decode(entry.value) for entry in self._checkpoints.list(self._damage_kind(run))]
 
     def _change_run(self, run_id: str, *, stopped: bool) -> Run:
         while True:
@@ -350,6 +371,10 @@ class Replay:
     @staticmethod
     def _kind(run: Run) -> str:
         return f"{_RUN}/{run.id}"
+
+    @staticmethod
+    def _damage_kind(run: Run) -> str:
+        return f"{_RUN}-damage/{run.id}"
 
 
 def _slices(folded: Iterator[Folded], size: int) -> Iterator[list[Folded]]:

@@ -56,11 +56,11 @@ class Digest(Struct):
     buckets: list[int] = field(default_factory=lambda: [0] * _BUCKETS)
     totals: dict[str, int] = {}  # "partition\x1ftotal\x1fcounter" -> value
 
-    def count(self, row: Row) -> None:
+    def count(self, projection: Projection[Any], row: Row) -> None:
         """Take one row in."""
         self.rows += 1
         i = _bucket(row)
-        self.buckets[i] = (self.buckets[i] + _hash(row)) % _MODULUS
+        self.buckets[i] = (self.buckets[i] + _hash(projection, row)) % _MODULUS
 
     def add(self, other: Digest) -> None:
         """Take another part of the history in."""
@@ -76,8 +76,8 @@ def digest(projections: Sequence[Projection[Any]], store: EventStore, commits: I
     for folded in fold_streams(commits, store, projections):
         for projection, mine, state in zip(projections, digests, folded.states, strict=True):
             for row in _rows(projection, folded, state):
-                mine.count(row)
-            if projection.has_totals and not folded.damage:
+                mine.count(projection, row)
+            if projection.has_totals and folded.version:
                 partition, _ = projection.home(folded.stream)
                 for total, counters in projection.totals(state).items():
                     for counter, value in counters.items():
@@ -103,25 +103,25 @@ def compare(
     have = Digest()
     for row in views.scan(table):
         if not row.deleted:
-            have.count(row)
+            have.count(projection, row)
     different: list[Difference] = []
     differing = {i for i in range(_BUCKETS) if want.buckets[i] != have.buckets[i]}
     if differing:
-        fresh = {
-            (row.partition, row.key): row
-            for folded in fold_streams(history(), store, [projection])
-            for row in _rows(projection, folded, folded.states[0])
-            if _bucket(row) in differing
-        }
+        fresh: dict[tuple[str, str], Row] = {}
+        for folded in fold_streams(history(), store, [projection]):
+            for row in _rows(projection, folded, folded.states[0]):
+                known = fresh.get((row.partition, row.key))
+                if _bucket(row) in differing and (known is None or known.version < row.version):
+                    fresh[row.partition, row.key] = row
         stored = {(r.partition, r.key): r for r in views.scan(table) if not r.deleted and _bucket(r) in differing}
-        different += _compare_rows(fresh, stored)
+        different += _compare_rows(projection, fresh, stored)
     if projection.has_totals:
         different += _compare_totals(want.totals, table, views)
     return Verdict(projection.name, table.generation, want.rows, different)
 
 
 def _rows(projection: Projection[Any], folded: Folded, state: Any) -> Iterator[Row]:
-    if folded.damage or split_stream(folded.stream)[1] != projection.category:
+    if not folded.version or split_stream(folded.stream)[1] != projection.category:
         return
     yield projection.home_row(folded.stream, state, folded.version)
     yield from projection.other_rows(folded.stream, None, state, folded.version)
@@ -131,23 +131,26 @@ def _bucket(row: Row) -> int:
     return zlib.crc32(f"{row.partition}\x1f{row.key}".encode("utf-8", "surrogatepass")) % _BUCKETS
 
 
-def _content(row: Row) -> bytes:
+def _content(projection: Projection[Any], row: Row) -> bytes:
     # The version of a row beside the home row says when it last changed, which a fresh fold can't know.
-    return _pack((row.partition, row.key, row.data, row.index))
+    version = 0 if projection.has_others() else row.version
+    return _pack((row.partition, row.key, row.data, row.index, version))
 
 
-def _hash(row: Row) -> int:
-    return int.from_bytes(hashlib.blake2b(_content(row), digest_size=8).digest(), "big")
+def _hash(projection: Projection[Any], row: Row) -> int:
+    return int.from_bytes(hashlib.blake2b(_content(projection, row), digest_size=8).digest(), "big")
 
 
-def _compare_rows(want: dict[tuple[str, str], Row], have: dict[tuple[str, str], Row]) -> Iterator[Difference]:
+def _compare_rows(
+    projection: Projection[Any], want: dict[tuple[str, str], Row], have: dict[tuple[str, str], Row]
+) -> Iterator[Difference]:
     for key in sorted({*want, *have}):
         wanted, stored = want.get(key), have.get(key)
         if stored is None:
             yield Difference(*key, "missing")
         elif wanted is None:
             yield Difference(*key, "unexpected")
-        elif _content(wanted) != _content(stored):
+        elif _content(projection, wanted) != _content(projection, stored):
             what = "other content"
             if wanted.version != stored.version:
                 what = f"version {stored.version} instead of {wanted.version}"

@@ -68,6 +68,10 @@ class TestEveryProjection:
         assert projection.about
         assert projection.version >= 1
 
+    def test_it_has_totals_or_other_rows_and_not_both(self, projection: Projection[Any]) -> None:
+        """Totals are counted over a partition's rows, all of which must then be home rows."""
+        assert not (projection.has_totals and projection.has_others())
+
     def test_what_is_shown_names_the_asset(self, projection: Projection[Any]) -> None:
         state = projection.start(STREAM)
         for each in recorded(*whole_life()):
@@ -87,14 +91,14 @@ def test_a_row_that_goes_away_leaves_a_tombstone_with_its_version() -> None:
         marked(vault, "a1", "red", "red blue", "blue")
         vault.projector.project(vault.everything())
         rows = {row.key: row for row in vault.views.scan(vault.table("marks"))}
-        assert "mark:red" not in rows  # never written: the batch was folded before anything was
-        assert not rows["mark:blue"].deleted
+        assert "a1:red" not in rows  # never written: the batch was folded before anything was
+        assert not rows["a1:blue"].deleted
         marked(vault, "a1", "green")
         vault.projector.project(vault.everything())
         rows = {row.key: row for row in vault.views.scan(vault.table("marks"))}
-        assert rows["mark:blue"].deleted
-        assert rows["mark:blue"].version == rows["a1"].version == 4
-        assert [row.key for row in vault.views.query(vault.table("marks"), "anna").rows] == ["a1", "mark:green"]
+        assert rows["a1:blue"].deleted
+        assert rows["a1:blue"].version == rows["a1"].version == 4
+        assert [row.key for row in vault.views.query(vault.table("marks"), "anna").rows] == ["a1", "a1:green"]
 
 
 def test_a_late_row_does_not_come_back_over_its_tombstone() -> None:
@@ -103,5 +107,5 @@ def test_a_late_row_does_not_come_back_over_its_tombstone() -> None:
         commits = marked(vault, "a1", "red", "blue")
         vault.projector.project(commits[:1])
         vault.projector.project(commits)
-        early = marks.other_rows(STREAM, None, marks.state(("red",)), 1)
+        early = marks.other_rows(STREAM, None, marks.state(("red",), 1, "a1"), 1)
         assert vault.views.put(table, early) == 0

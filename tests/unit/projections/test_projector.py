@@ -45,7 +45,7 @@ class TestGapsRepeatsAndDisorder:
         commits = marked(vault, "a1", "red", "blue", "green")
         vault.projector.project(commits[:1])
         vault.projector.project(commits[2:])
-        assert keys(vault) == ["a1", "mark:green"]
+        assert keys(vault) == ["a1", "a1:green"]
         assert counted(vault) == {"marks": {"green": 1}, "events": {"total": 3}}
 
     def test_the_middle_of_a_stream_is_enough_to_bring_it_up_to_date(self, vault: MemoryVault) -> None:
@@ -80,7 +80,7 @@ class TestParking:
         marked(vault, "good", "red")
         done = vault.projector.project(vault.everything())
         assert done.parked == 2  # by each of the two projections
-        assert keys(vault) == ["good", "mark:red"]
+        assert keys(vault) == ["good", "good:red"]
 
     def test_what_is_parked_says_which_commit_and_why(self, vault: MemoryVault) -> None:
         marked(vault, "bad", "red", "poison")
@@ -95,20 +95,20 @@ class TestParking:
         [bad] = marked(vault, "bad", "red")
         [good] = marked(vault, "good", "blue")
         vault.projector.project([spoiled(bad), good])
-        assert keys(vault) == ["good", "mark:blue"]
+        assert keys(vault) == ["good", "good:blue"]
         assert "UnreadableEvent" in vault.projector.parked()[0].error
 
     def test_a_claim_check_that_can_t_be_read_parks_its_stream_alone(self, vault: MemoryVault) -> None:
         [bad] = marked(vault, "bad", "red")
         [good] = marked(vault, "good", "blue")
         vault.projector.project([msgspec.structs.replace(bad, body=b'{"claim": 1}'), good])
-        assert keys(vault) == ["good", "mark:blue"]
+        assert keys(vault) == ["good", "good:blue"]
         assert "HistoryDamaged" in vault.projector.parked()[0].error
 
     def test_what_came_before_the_poisoned_event_is_shown_however_it_was_delivered(self, vault: MemoryVault) -> None:
         vault.projector.project(marked(vault, "bad", "red", "poison", "blue"))
         assert version(vault, "bad") == 1
-        assert keys(vault) == ["bad", "mark:red"]
+        assert keys(vault) == ["bad", "bad:red"]
         assert counted(vault) == {"marks": {"red": 1}, "events": {"total": 1}}
 
     def test_later_events_of_a_parked_stream_do_not_overtake_the_poisoned_one(self, vault: MemoryVault) -> None:
@@ -126,7 +126,7 @@ class TestParking:
             projection.fatal = False  # the code was mended
         assert vault.projector.redrive().parked == 0
         assert vault.projector.parked() == []
-        assert keys(vault) == ["bad", "mark:blue"]
+        assert keys(vault) == ["bad", "bad:blue"]
         assert counted(vault) == {"marks": {"blue": 1}, "events": {"total": 3}}
 
     def test_a_redrive_of_one_projection_leaves_the_other_parked(self, vault: MemoryVault) -> None:
@@ -171,7 +171,7 @@ class TestFaultsOfTheInfrastructure:
                 vault.projector.project(commits)
         assert vault.projector.parked() == []
         vault.projector.project(commits)  # the same batch, delivered again
-        assert keys(vault) == ["a1", "mark:red"]
+        assert keys(vault) == ["a1", "a1:red"]
         assert counted(vault) == {"marks": {"red": 1}, "events": {"total": 1}}
 
     def test_an_event_store_that_fails_while_a_gap_is_read_fails_the_batch(
@@ -193,7 +193,7 @@ class TestFaultsOfTheInfrastructure:
         racing = Racing(vault)
         racing.before_get = lambda: vault.generations.drop("marks", number)
         racing.projector.project(commits)
-        assert keys(vault) == ["a1", "mark:red"]
+        assert keys(vault) == ["a1", "a1:red"]
         assert keys(vault, "counted") == ["a1"]
 
     def test_a_table_that_is_missing_without_having_been_dropped_is_a_fault(self, vault: MemoryVault) -> None:

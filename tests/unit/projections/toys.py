@@ -19,6 +19,7 @@ class Marked(Struct, frozen=True):
 
     marks: tuple[str, ...] = ()
     events: int = 0
+    asset: str = ""
 
 
 class Poisonous(Exception):
@@ -31,7 +32,7 @@ class Marks(Projection[Marked]):
     name = "marks"
     version = 1
     about = "marks, for tests"
-    has_totals = False
+    loses_others = True
     state = Marked
 
     def __init__(self) -> None:
@@ -44,10 +45,10 @@ class Marks(Projection[Marked]):
         assert isinstance(event, AssetSeenAgain)
         if event.path == "poison" and self.fatal:
             raise Poisonous("this one is not for me")
-        return Marked(tuple(event.path.split()), state.events + 1)
+        return Marked(tuple(event.path.split()), state.events + 1, recorded.commit.stream.rpartition("#")[2])
 
     def others(self, state: Marked) -> Mapping[str, OtherRow]:
-        return {f"mark:{mark}": OtherRow(mark) for mark in state.marks}
+        return {f"{state.asset}:{mark}": OtherRow(mark) for mark in state.marks}
 
 
 class CountedMarks(Marks):
@@ -55,9 +56,8 @@ class CountedMarks(Marks):
 
     name = "counted"
     has_totals = True
-
-    def others(self, state: Marked) -> Mapping[str, OtherRow]:
-        return {}
+    loses_others = False
+    others = Projection.others
 
     def totals(self, state: Marked) -> Totals:
         return {"marks": dict.fromkeys(state.marks, 1), "events": {"total": state.events}} if state.events else {}
