@@ -100,7 +100,7 @@ def _known_places(vault: Vault, paths: Sequence[Path]) -> list[Place | None]:
         _, table = vault.generations.active("files")
     except ViewUnavailable:
         return [None] * len(paths)
-    rows = vault.views.get(table, [(vault.settings.owner, path_key(str(path))) for path in paths])
+    rows = vault.views.get(table, [(vault.settings.owner, path_key(_text(path))) for path in paths])
     return [msgspec.msgpack.decode(row.data, type=Place) if row and not row.deleted else None for row in rows]
 
 
@@ -124,10 +124,15 @@ def _import_file(vault: Vault, path: Path, known: Place | None) -> str | Refusal
         blob=sha256,
         sha256=sha256,
         source="folder",
-        path=str(path).encode("utf-8", "replace").decode()[:4096],
+        path=_text(path),
         modified_at=modified,
     )
     return _append(vault, uploaded, sha256)
+
+
+def _text(path: Path) -> str:
+    """The path as the event has it: a name that is no text gets question marks."""
+    return str(path).encode("utf-8", "replace").decode()[:4096]
 
 
 def _append(vault: Vault, uploaded: AssetUploaded, sha256: str) -> str | None:
