@@ -54,13 +54,23 @@ _FETCH = 512
 
 
 class _Waiting:
-    __slots__ = ("commit", "done", "error", "holder")
+    """A commit on its way to the disk; `call` lets its thread go on, either done or to write for all."""
+
+    __slots__ = ("_called", "commit", "done", "error", "holder")
 
     def __init__(self, commit: Commit) -> None:
         self.commit = commit
         self.holder: Commit | None = None
         self.error: BaseException | None = None
         self.done = False
+        self._called = threading.Lock()
+        self._called.acquire()
+
+    def wait(self) -> None:
+        self._called.acquire()
+
+    def call(self) -> None:
+        self._called.release()
 
 
 class SqliteCommitStore:
@@ -74,21 +84,36 @@ class SqliteCommitStore:
         self._db = Database(path, _SCHEMA)
         self._pending: list[_Waiting] = []
         self._pending_lock = threading.Lock()
-        self._write_lock = threading.Lock()
+        self._writing = False  # whether some thread writes, or was called to
 
     def put(self, commit: Commit) -> Commit | None:
         """Store a commit if its place is free; None, or the commit that holds the place."""
         waiting = _Waiting(commit)
         with self._pending_lock:
             self._pending.append(waiting)
-        with self._write_lock:
-            if not waiting.done:
-                with self._pending_lock:
-                    batch, self._pending = self._pending, []
-                self._write(batch)
+            others_write, self._writing = self._writing, True
+        if others_write:
+            waiting.wait()
+        if not waiting.done:
+            self._write_for_all(waiting)
         if waiting.error is not None:
             raise waiting.error
         return waiting.holder
+
+    def _write_for_all(self, mine: _Waiting) -> None:
+        """Write all that is pending, call the next writer from what came meanwhile, then all that are done."""
+        with self._pending_lock:
+            batch, self._pending = self._pending, []
+        try:
+            self._write(batch)
+        finally:
+            with self._pending_lock:
+                self._writing = bool(self._pending)
+                if self._writing:
+                    self._pending[0].call()
+            for waiting in batch:
+                if waiting is not mine:
+                    waiting.call()
 
     def _write(self, batch: Sequence[_Waiting]) -> None:
         try:
