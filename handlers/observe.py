@@ -52,8 +52,8 @@ def observed(handler: Handler) -> Handler:
 
 
 def traced(handler: Handler) -> Handler:
-    """Subsegments by X-Ray's SDK where Lambda has its daemon, unless POWERTOOLS_TRACE_DISABLED says no or the SDK is not
-    installed. Not for the API: it takes 0.2 s to import, and Lambda's own segment comes without it."""
+    """Subsegments by X-Ray's SDK where Lambda has its daemon, unless POWERTOOLS_TRACE_DISABLED says no or the SDK is
+    missing. Not for the API: it takes 0.2 s to import, and Lambda's own segment comes without it."""
     off = os.environ.get("POWERTOOLS_TRACE_DISABLED", "").lower() in ("1", "true", "yes", "on")
     if off or not os.environ.get("AWS_XRAY_DAEMON_ADDRESS") or find_spec("aws_xray_sdk") is None:
         return handler

@@ -234,7 +234,7 @@ class _Provisioned:
         try:
             self._views.get(table, [("-", "-")])
         except ClientError as error:
-            if error_code(error) != "ResourceNotFoundException":
+            if error_code(error) not in ("ResourceNotFoundException", "AccessDeniedException"):
                 raise
             self._views.create(table)
 

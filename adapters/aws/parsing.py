@@ -31,13 +31,13 @@ def take_items(response_dict: dict[str, Any], customized_response_dict: dict[str
     except msgspec.DecodeError:
         return  # not what DynamoDB says: botocore knows the words for it
     if (items := answer.pop("Items", None)) is not None:
-        customized_response_dict["Items"] = _with_bytes(items)
+        customized_response_dict["Items"] = with_bytes(items)
     if (responses := answer.pop("Responses", None)) is not None:
-        customized_response_dict["Responses"] = {table: _with_bytes(items) for table, items in responses.items()}
+        customized_response_dict["Responses"] = {table: with_bytes(items) for table, items in responses.items()}
     response_dict["body"] = _encode(answer)
 
 
-def _with_bytes(items: list[dict[str, dict[str, Any]]]) -> list[dict[str, dict[str, Any]]]:
+def with_bytes(items: list[dict[str, dict[str, Any]]]) -> list[dict[str, dict[str, Any]]]:
     """Items with their binary attributes decoded in place."""
     for item in items:
         _decode_bytes(item.values())

@@ -1,0 +1,222 @@
+"""The HTTP API: gallery, one asset and its audit, status, what failed, and links to upload with.
+
+Whose vault it is follows from the token's `sub` alone, which API Gateway has verified; nothing in a request can name
+another owner. Errors are problem documents (RFC 9457).
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+from aws_lambda_powertools.event_handler.exceptions import ServiceError
+
+from domain.asset import asset_stream, fold
+from domain.errors import InvalidInput, NotFound, PhotoVaultError, ViewUnavailable
+from domain.pipeline import STEPS
+from handlers.observe import count, logger, observed
+from photovault.auditing import life_of
+from photovault.cloud import Cloud, cloud, is_owner
+from projections.processing import COUNTERS
+
+LINK_SECONDS = 900
+_MAX_LIMIT = 200
+_STATES = ("done", "processing", "quarantined", "given_up")
+_FILE_NAME = re.compile(r"^[^/\\\x00-\x1f\x7f]{1,255}$")
+
+app = APIGatewayHttpResolver()
+
+
+@observed
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """API Gateway v2, $default route behind a JWT authorizer."""
+    logger.set_correlation_id(event["requestContext"]["requestId"])
+    answer = app.resolve(event, context)
+    count(f"status_{answer['statusCode'] // 100}xx", 1)
+    return answer
+
+
+@app.get("/health")
+def health() -> Response[str]:
+    """The function runs and can reach its tables."""
+    vault = cloud()
+    views = {name: vault.generations.registered(name).active for name in vault.generations.projections}
+    return _json({"status": "ok", "stage": vault.settings.stage, "views": views})
+
+
+@app.get("/gallery")
+def gallery() -> Response[str]:
+    """The timeline, newest first: `state`, `since`, `until` (of the time taken), `limit`, `cursor`."""
+    vault, owner = cloud(), _owner()
+    state = _query("state")
+    if state is not None and state not in _STATES:
+        raise InvalidInput(f"{state!r} is not a state; there are: {', '.join(_STATES)}")
+    prefix = f"{state}#" if state else ""
+    until = _query("until")
+    projection, table = vault.generations.active("gallery")
+    page = vault.views.query(
+        table,
+        owner,
+        index="state" if state else "timeline",
+        low=prefix + (_query("since") or ""),
+        high=prefix + until if until else (f"{state}$" if state else None),
+        descending=True,
+        limit=_limit(),
+        cursor=_query("cursor"),
+    )
+    items = [projection.show(projection.decode(row.data), _link(vault)) for row in page.rows]
+    return _json({"items": items, "cursor": page.cursor})
+
+
+@app.get("/assets/<asset>")
+def one_asset(asset: str) -> Response[str]:
+    """One asset as the gallery shows it, and a link to its original once that is known to be harmless."""
+    vault, owner = cloud(), _owner()
+    projection, table = vault.generations.active("gallery")
+    row = vault.views.get(table, [(owner, _asset_id(asset))])[0]
+    if row is None or row.deleted:
+        raise NotFound(f"there is no asset {asset}")
+    item = projection.show(projection.decode(row.data), _link(vault))
+    state = fold(asset_stream(owner, asset), vault.store.load(asset_stream(owner, asset)).events)
+    served = state.uploaded is not None and state.validated is not None and state.quarantined is None
+    item["original"] = _link(vault)(state.uploaded.blob) if served and state.uploaded else None
+    return _json(item)
+
+
+@app.get("/assets/<asset>/audit")
+def audit(asset: str) -> Response[str]:
+    """The life of one asset: every event, and what is still due."""
+    vault = cloud()
+    stream = asset_stream(_owner(), _asset_id(asset))
+    loaded = vault.store.load(stream)
+    if not loaded.events:
+        raise NotFound(f"there is no asset {asset}")
+    return _json(life_of(stream, loaded.events))
+
+
+@app.get("/status")
+def status() -> Response[str]:
+    """Assets by state and steps by status, from the totals of the processing view."""
+    vault, owner = cloud(), _owner()
+    _, table = vault.generations.active("processing")
+    totals = vault.views.totals(table, owner)
+    assets = totals.get("assets", {})
+    return _json(
+        {
+            "owner": owner,
+            "assets": {name: assets.get(name, 0) for name in ("total", *_STATES)},
+            "steps": {step: {name: totals.get(f"step:{step}", {}).get(name, 0) for name in COUNTERS} for step in STEPS},
+        }
+    )
+
+
+@app.get("/failed")
+def failed() -> Response[str]:
+    """Assets that are not processed as they should be, and why; `limit`, `cursor`."""
+    vault, owner = cloud(), _owner()
+    projection, table = vault.generations.active("processing")
+    page = vault.views.query(table, owner, index="attention", limit=_limit(), cursor=_query("cursor"))
+    items = [projection.show(projection.decode(row.data), _link(vault)) for row in page.rows]
+    return _json({"items": items, "cursor": page.cursor})
+
+
+@app.post("/uploads")
+def upload() -> Response[str]:
+    """A link to PUT one file to, for 15 minutes: {"name": "IMG_1.jpg"} gives {"url", "key", "expires_in_s"}."""
+    vault, owner = cloud(), _owner()
+    try:
+        name = msgspec.json.decode(app.current_event.decoded_body or "", type=dict[str, Any]).get("name")
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InvalidInput('the body is not JSON: it takes {"name": "IMG_1.jpg"}') from error
+    if not isinstance(name, str) or not _FILE_NAME.match(name):
+        raise InvalidInput("name is a file's name without folders, 1 to 255 characters")
+    key = f"{owner}/{uuid.uuid4()}/{name}"
+    return _json({"url": vault.originals.upload_url(key, LINK_SECONDS), "key": key, "expires_in_s": LINK_SECONDS}, 201)
+
+
+# --- errors ---
+
+
+def _foreseen(error: PhotoVaultError) -> Response[str]:
+    if isinstance(error, InvalidInput):
+        return _problem(400, "Bad request", str(error))
+    if isinstance(error, NotFound):
+        return _problem(404, "Not found", str(error))
+    if isinstance(error, ViewUnavailable):
+        return _problem(503, "Not available yet", "the view is being built: try again in a minute")
+    logger.exception("a request failed")
+    return _problem(500, "Internal error", "the request failed; its id is in the log")
+
+
+def _refused(error: ServiceError) -> Response[str]:
+    return _problem(error.status_code, "Refused", error.msg if isinstance(error.msg, str) else "refused")
+
+
+def _no_route(error: Exception) -> Response[str]:
+    return _problem(404, "Not found", "there is nothing here")
+
+
+def _unforeseen(error: Exception) -> Response[str]:
+    logger.exception("a request failed")
+    return _problem(500, "Internal error", "the request failed; its id is in the log")
+
+
+for _kind, _answer in ((PhotoVaultError, _foreseen), (ServiceError, _refused), (Exception, _unforeseen)):
+    app.exception_handler(_kind)(_answer)
+app.not_found(_no_route)
+
+
+class Unidentified(ServiceError):
+    """The request carries no verified identity."""
+
+    def __init__(self) -> None:
+        super().__init__(401, "sign in: the token names nobody")
+
+
+# --- helpers ---
+
+
+def _owner() -> str:
+    """The token's subject: Cognito gives it to one person, for ever."""
+    context = app.current_event.raw_event.get("requestContext", {})
+    claims = (context.get("authorizer") or {}).get("jwt", {}).get("claims", {})
+    subject = claims.get("sub")
+    if not isinstance(subject, str) or not is_owner(subject):
+        raise Unidentified
+    return subject
+
+
+def _asset_id(asset: str) -> str:
+    if not re.fullmatch(r"[a-z0-9]{1,64}", asset):
+        raise NotFound(f"there is no asset {asset[:80]}")
+    return asset
+
+
+def _query(name: str) -> str | None:
+    return app.current_event.query_string_parameters.get(name) or None
+
+
+def _limit() -> int:
+    text = _query("limit") or "50"
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= _MAX_LIMIT):
+        raise InvalidInput(f"limit is a number from 1 to {_MAX_LIMIT}")
+    return int(text)
+
+
+def _link(vault: Cloud) -> Callable[[str], str]:
+    return lambda blob: vault.blobs.url(blob, LINK_SECONDS)
+
+
+def _json(body: Any, code: int = 200) -> Response[str]:
+    headers = {"Cache-Control": "private, no-store"}
+    return Response(code, "application/json", msgspec.json.encode(body).decode(), headers=headers)
+
+
+def _problem(code: int, title: str, detail: str) -> Response[str]:
+    request = app.current_event.raw_event.get("requestContext", {}).get("requestId")
+    body = {"type": "about:blank", "title": title, "status": code, "detail": detail, "request": request}
+    return Response(code, "application/problem+json", msgspec.json.encode(body).decode())

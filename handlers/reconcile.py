@@ -1,0 +1,30 @@
+"""The reconciliation: on a schedule, what nobody told of is found by looking. See `photovault.sweeping`."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+
+from handlers.observe import count, logger, observed, traced
+from photovault.cloud import cloud
+from photovault.sweeping import Swept, sweep_heads, sweep_objects
+
+_LEFT_MS = 60_000  # what a page may take at most; the listing goes on from its checkpoint with the next run
+
+
+@traced
+@observed
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """A schedule. Registers the projections too, so that a new deployment can be queried before its first upload."""
+    vault, swept = cloud(), Swept()
+    vault.register()
+    sweep_heads(vault, swept)
+    left_ms = context.get_remaining_time_in_millis() - _LEFT_MS
+    sweep_objects(vault, swept, vault.clock() + timedelta(milliseconds=left_ms))
+    done: dict[str, Any] = msgspec.to_builtins(swept)
+    for name, value in done.items():
+        count(f"sweep_{name}", int(value))
+    logger.info("swept", extra=done)
+    return done
