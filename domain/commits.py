@@ -1,4 +1,5 @@
-"""The recorded envelope: a commit is what one decision appended to one stream, and the unit of storage.
+"""The recorded envelope: a commit is what one decision appended to one stream, and the unit of storage
+(docs/adr/0001-one-item-a-commit.md).
 
 A commit's `hash` covers the hash before it, its own header and the stored bytes of its body, so that nothing in the
 middle of a stream can change unnoticed. A cut-off tail is found by the daily seal: one Merkle root over the heads of

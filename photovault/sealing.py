@@ -1,7 +1,8 @@
 """Seals and their verification: what the hash chain inside a stream can't show is a tail that was cut off.
 
 A seal remembers the head (last commit's number and hash) of every stream that changed since the seal before. It is an
-event like any other, in a stream of the vault's own; note its root elsewhere, and the whole past is pinned down.
+event like any other, in a stream of the vault's own; note the hash of its commit elsewhere, and the whole past is
+pinned down (docs/adr/0008-seals-hold-what-changed.md).
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Each stream has one *home* row, whose key follows from the stream's name alone. It carries the whole state and, as its
 version, the checkpoint; so a projector needs nothing but that row to go on. A projection may add other rows (one for
-each path of a file, say) and contribute to totals.
+each path of a file, say) and contribute to totals (docs/adr/0005-version-in-the-row.md).
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""validate: what the bytes are, by content; whole, within the limits, and not in the vault already."""
+"""validate: what the bytes are, by content; whole, within the limits, and not in the vault already.
+
+Content that was not known at the upload is claimed by a stream of its own (docs/adr/0004-asset-ids.md).
+"""
 
 from __future__ import annotations
 

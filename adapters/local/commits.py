@@ -1,7 +1,8 @@
 """The event store's commits in one SQLite table, in the order of their recording.
 
 Group commit: while one thread waits for the disk, the others queue up, and the next one writes them all in a single
-transaction. An acknowledged append is on the disk (`synchronous=FULL`), and eight writers share one flush.
+transaction. An acknowledged append is on the disk (`synchronous=FULL`), and eight writers share one flush
+(docs/adr/0007-group-commit.md).
 """
 
 from __future__ import annotations

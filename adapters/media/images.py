@@ -1,6 +1,7 @@
 """Inspect and render pictures with libvips and Pillow; runs inside the sandbox's child, and only there in production.
 
-libvips decodes JPEG, PNG, WebP, GIF and TIFF; Pillow decodes HEIC, AVIF and BMP; libvips resizes and writes them all.
+libvips decodes JPEG, PNG, WebP, GIF and TIFF; Pillow decodes HEIC, AVIF and BMP; libvips resizes and writes them all
+(docs/adr/0006-libvips-and-pillow.md).
 """
 
 from __future__ import annotations

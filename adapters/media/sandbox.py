@@ -1,6 +1,7 @@
 """The wall around the decoders: `SandboxedMediaEngine` runs each call in a warm child process that may die alone.
 
-Pipes and `subprocess` only, so that it works on AWS Lambda, where `multiprocessing` has no /dev/shm for its queues.
+Pipes and `subprocess` only, so that it works on AWS Lambda, where `multiprocessing` has no /dev/shm for its queues
+(docs/adr/0003-decoders-in-child-processes.md).
 """
 
 from __future__ import annotations
