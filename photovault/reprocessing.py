@@ -1,16 +1,18 @@
-"""Reprocessing: choose assets by name or by what the processing view says of them, and ask for a step again."""
+"""Reprocessing: ask for a step again, for assets by name, by how their processing stands, or by dead letter."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Protocol
 
 from msgspec import Struct
 
 from domain.asset import Asset, asset_stream, fold, request_reprocess
 from domain.commits import Cause, derive_id, split_stream
 from domain.errors import ConflictError, InvalidInput
-from domain.eventstore import Loaded
+from domain.eventstore import EventStore, Loaded
 from domain.pipeline import STEPS
+from domain.ports import DeadLetter, Queue
 from photovault.finding import find_asset
 from photovault.vault import Vault
 from projections.processing import Processing
@@ -41,7 +43,11 @@ def reprocess(vault: Vault, step: str, selection: Selection, reason: str, *, dry
     if not named and not (selection.failed or selection.older_than is not None or selection.everything):
         raise InvalidInput("say which assets: name them, or give --failed, --older-than VERSION or --all")
     streams = named or list(_matching(vault, step, selection))
-    return [split_stream(stream)[2] for stream in streams if _ask(vault, stream, step, reason, dry=dry)]
+    return [
+        split_stream(stream)[2]
+        for stream in streams
+        if _ask(vault, stream, step, reason, actor=vault.settings.owner, dry=dry)
+    ]
 
 
 def _matching(vault: Vault, step: str, selection: Selection) -> Iterator[str]:
@@ -64,7 +70,39 @@ def _matching(vault: Vault, step: str, selection: Selection) -> Iterator[str]:
             return
 
 
-def _ask(vault: Vault, stream: str, step: str, reason: str, *, dry: bool) -> bool:
+class Worked(Protocol):
+    """What asking for a step needs of a vault, here or on AWS."""
+
+    @property
+    def store(self) -> EventStore:
+        """The history."""
+        ...
+
+    @property
+    def queue(self) -> Queue:
+        """The steps' queues."""
+        ...
+
+
+def dead_letters(vault: Worked) -> list[DeadLetter]:
+    """Messages of all steps that were given up after their last attempt, oldest first within a step."""
+    return [letter for step in STEPS for letter in vault.queue.dead(step)]
+
+
+def redrive(vault: Worked, owner: str, reason: str = "redriven from the dead letters") -> int:
+    """Ask again for every step that a dead letter is about, and empty the dead letters; how many there were.
+
+    The request is an event like any other, so that the audit shows who began it anew; the messages follow it.
+    """
+    letters = dead_letters(vault)
+    for letter in letters:
+        _ask(vault, letter.message.stream, letter.message.step, reason, actor=owner)
+    for step in {letter.queue for letter in letters}:
+        vault.queue.redrive(step)
+    return len(letters)
+
+
+def _ask(vault: Worked, stream: str, step: str, reason: str, *, actor: str, dry: bool = False) -> bool:
     while True:
         loaded: Loaded = vault.store.load(stream)
         asset: Asset = fold(stream, loaded.events)
@@ -73,7 +111,7 @@ def _ask(vault: Vault, stream: str, step: str, reason: str, *, dry: bool) -> boo
             return bool(events)
         cause = Cause(
             commit_id=derive_id("reprocess", stream, step, loaded.token),
-            actor=f"person:{vault.settings.owner}",
+            actor=f"person:{actor}",
             correlation_id=derive_id("reprocess", stream, step, loaded.token),
         )
         try:

@@ -7,12 +7,14 @@ import os
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from domain.errors import NotFound
 
+_ABANDONED_SECONDS = 3600.0
 _KEY = re.compile(r"^[0-9a-f]{64}$")
 
 
@@ -110,12 +112,18 @@ class FileBlobStore:
         yield path
 
     def clear_temporary(self) -> None:
-        """Remove what a crash left half written; only while no other process writes."""
+        """Remove what a crash left half written: what nobody has touched for an hour, as others may be writing now."""
+        before = time.time() - _ABANDONED_SECONDS
         for left in self.temporary.iterdir():
-            if left.is_dir():
-                shutil.rmtree(left, ignore_errors=True)
-            else:
-                left.unlink(missing_ok=True)
+            try:
+                if left.stat().st_mtime > before:
+                    continue
+                if left.is_dir():
+                    shutil.rmtree(left, ignore_errors=True)
+                else:
+                    left.unlink()
+            except FileNotFoundError:
+                continue  # its writer was done with it just now
 
     def close(self) -> None:
         """Nothing is held open."""

@@ -9,17 +9,18 @@ from typing import Annotated, Any
 
 import typer
 
+from domain.commits import from_us, split_stream
 from domain.pipeline import STEPS
 from photovault.cli.app import Json, open_vault
 from photovault.cli.output import coloured, err, out, print_json, progress_bar, table
 from photovault.importer import Report, find_files, import_files
 from photovault.page import write_page
-from photovault.reprocessing import Selection, reprocess
+from photovault.reprocessing import Selection, dead_letters, redrive, reprocess
 from photovault.runtime import Runtime, Tick, catch_up
 from photovault.statistics import status_of
 from photovault.vault import Vault
 
-Paths = Annotated[list[Path], typer.Argument(help="Files and folders.", metavar="PATH...")]
+Paths = Annotated[list[Path], typer.Argument(help="Files and folders.", metavar="PATH")]
 
 
 def register(app: typer.Typer) -> None:
@@ -28,6 +29,7 @@ def register(app: typer.Typer) -> None:
     app.command()(work)
     app.command()(status)
     app.command("reprocess")(reprocess_command)
+    app.command("dead-letters")(dead_letters_command)
     app.command(hidden=True)(demo)
 
 
@@ -79,9 +81,7 @@ def status(context: typer.Context, json: Json = False) -> None:
 
 def reprocess_command(
     context: typer.Context,
-    assets: Annotated[
-        list[str] | None, typer.Argument(help="Ids, prefixes of ids, or paths.", metavar="[ASSET...]")
-    ] = None,
+    assets: Annotated[list[str] | None, typer.Argument(help="Ids, prefixes of ids, or paths.", metavar="ASSET")] = None,
     step: Annotated[str, typer.Option(help=f"The step to run again: {', '.join(STEPS)}.")] = "renditions",
     failed: Annotated[bool, typer.Option("--failed", help="All assets where the step failed or was given up.")] = False,
     older_than: Annotated[
@@ -107,6 +107,37 @@ def reprocess_command(
         out.print(f"{step} {would} again for {len(asked)} assets.")
         if asked and not dry_run:
             out.print("Next: [bold]photovault work[/bold]")
+
+
+def dead_letters_command(
+    context: typer.Context,
+    again: Annotated[bool, typer.Option("--redrive", help="Ask for all of them again, and empty the list.")] = False,
+    json: Json = False,
+) -> None:
+    """Steps that were given up after their last attempt, and why; try them again when the cause is gone."""
+    with open_vault(context) as vault:
+        letters = dead_letters(vault)
+        redriven = redrive(vault, vault.settings.owner) if again else 0
+        if again:
+            catch_up(vault)
+        items = [
+            {
+                "asset": split_stream(letter.message.stream)[2],
+                "step": letter.message.step,
+                "reason": letter.reason,
+                "buried_at": from_us(letter.buried_us),
+            }
+            for letter in letters
+        ]
+        if json:
+            print_json({"items": items, "cursor": None, "redriven": redriven})
+            return
+        rows = [(str(i["asset"])[:8], i["step"], i["reason"], str(i["buried_at"])[:19]) for i in items]
+        table(None, ("asset", "step", "why", "since (UTC)"), rows)
+        if again and letters:
+            out.print(f"{redriven} steps are to run again. Next: [bold]photovault work[/bold]")
+        elif not letters:
+            out.print("there are none")
 
 
 def demo(
@@ -205,7 +236,7 @@ def _print_tour(vault: Vault) -> None:
     out.print(f"\nThumbnails are in [bold]{vault.settings.home / 'blobs'}[/bold];")
     out.print(f"a page with {shown} of them: [bold]{page.as_uri()}[/bold]")
     out.print("\nTry next:")
-    asset = items[0]["asset"][:8] if items else "ASSET"
+    asset = next((item["asset"][:8] for item in items if item["renditions"]), "ASSET")
     out.print(f"  {command} audit {asset}  [dim]# the life of one photo[/dim]")
     out.print(f"  {command} query gallery   [dim]# the timeline[/dim]")
     out.print(f"  {command} replay          [dim]# rebuild every view from the events, and prove it right[/dim]")

@@ -281,6 +281,11 @@ def test_reprocess_selects_by_failure_and_by_version(cli: Cli) -> None:
     assert cli("reprocess", "--all", "--step", "nothing")[0] == 2
 
 
+def test_dead_letters_are_listed_and_redriven(cli: Cli) -> None:
+    assert cli.json("dead-letters") == {"items": [], "cursor": None, "redriven": 0}
+    assert "there are none" in cli("dead-letters", "--redrive")[1]
+
+
 def test_events_are_listed_shown_exported_and_imported_whole(cli: Cli, tmp_path: Path) -> None:
     listed = cli.json("events", "tail", "--limit", "3")["items"]
     assert listed[-1]["type"] == "HistorySealed"
