@@ -1,0 +1,1 @@
+"""What turns the repository into a deployment: packages for Lambda, and the template on an emulator."""
