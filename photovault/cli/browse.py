@@ -166,7 +166,9 @@ def _show_gallery(items: list[dict[str, Any]]) -> None:
 
 def audit(
     context: typer.Context,
-    asset: Annotated[str | None, typer.Argument(help="Id, the beginning of an id, or the file's path.")] = None,
+    asset: Annotated[
+        str | None, typer.Argument(help="Id, the beginning of an id, or the file's path.", metavar="ASSET")
+    ] = None,
     failed: Annotated[
         bool, typer.Option("--failed", help="Which photos are not processed, why, and when they are tried again.")
     ] = False,

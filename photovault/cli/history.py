@@ -20,7 +20,7 @@ from photovault.cli.output import err, exit_unless, moment, out, print_json, pro
 from photovault.exporting import export_history, import_history
 from photovault.finding import find_asset
 from photovault.runtime import catch_up
-from photovault.sealing import seal, verify_history
+from photovault.sealing import SEAL_STREAM, seal, verify_history
 from photovault.vault import Vault
 
 events = typer.Typer(no_args_is_help=True, help="The history itself: tail, show, export, import, seal.")
@@ -62,7 +62,9 @@ def tail(
 @events.command("show")
 def show(
     context: typer.Context,
-    what: Annotated[str, typer.Argument(help="An event's id, a stream's name, or an asset (id, prefix, path).")],
+    what: Annotated[
+        str, typer.Argument(help="An event's id, a stream's name, or an asset (id, prefix, path).", metavar="WHAT")
+    ],
     json: Json = False,
 ) -> None:
     """One event, or all of a stream, whole."""
@@ -121,7 +123,8 @@ def seal_now(context: typer.Context, json: Json = False) -> None:
         elif sealed is None:
             out.print("nothing has changed since the last seal")
         else:
-            out.print(f"{sealed.streams:,} streams sealed; note this root elsewhere: {sealed.root}")
+            out.print(f"{sealed.streams:,} streams sealed. Note this hash elsewhere, it covers all seals so far:")
+            out.print(vault.store.load(SEAL_STREAM).events[-1].commit.hash.hex())
 
 
 def schema(
@@ -133,6 +136,7 @@ def schema(
     """The published contract: the event types, or the JSON Schema of one."""
     if check:
         exit_unless(generate.main(["--check"]) == 0)
+        err.print("code and published contract agree")
         return
     contract = read_folder(FOLDER)
     newest = {name: max(v for n, v in contract if n == name) for name, _ in contract}

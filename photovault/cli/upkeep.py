@@ -43,7 +43,7 @@ def replay(
     no_switch: Annotated[
         bool, typer.Option("--no-switch", help="Leave the new generation ready; `projections --switch` goes over.")
     ] = False,
-    rate: Annotated[float | None, typer.Option(min=1, help="At most so many events a second and process.")] = None,
+    rate: Annotated[float | None, typer.Option(min=1, help="At most so many events a second, in each process.")] = None,
     continue_run: Annotated[str | None, typer.Option("--resume", help="Go on with a run that was stopped.")] = None,
     json: Json = False,
 ) -> None:
@@ -168,7 +168,9 @@ def _show_verdicts(verdicts: Sequence[Verdict]) -> None:
     listed = [(v.projection, d.partition, d.key, d.what) for v in verdicts for d in v.different]
     if listed:
         table("\nDifferent", ("projection", "owner", "row", "what"), listed[:50])
-        out.print("`photovault replay` rebuilds what differs")
+        out.print(
+            "First `photovault audit --verify`: is the history whole? Then `photovault replay` rebuilds what differs."
+        )
 
 
 def projections(
