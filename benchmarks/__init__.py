@@ -1,0 +1,1 @@
+"""Benchmarks: `python -m benchmarks [--quick] [NAME ...]` measures PhotoVault beside its peers and prints ratios."""
