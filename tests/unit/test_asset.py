@@ -311,7 +311,7 @@ class TestReprocess:
         given(*past, reprocess("renditions")).when_ends(renditions()).then(renditions(), processed())
 
     def test_what_does_not_apply_to_a_video_is_not_asked_of_it(self) -> None:
-        past = [uploaded(), [video(), NO_METADATA, NO_RENDITIONS, processed()]]
+        past = [uploaded(), [video(), NO_RENDITIONS], [metadata(), processed()]]
         given(*past).when(request_reprocess, "renditions", "all of them").then_nothing()
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.commits import (
@@ -106,6 +106,7 @@ def test_a_commit_s_hash_covers_its_stored_bytes(commit: Commit) -> None:
 
 
 @pytest.mark.parametrize("field", [f for f in Commit.__struct_fields__ if f != "hash"])
+@settings(max_examples=10)  # for each field; a history takes hypothesis a while to make up
 @given(strategies.commits())
 def test_no_field_changes_without_the_hash(field: str, commit: Commit) -> None:
     value = getattr(commit, field)
@@ -116,6 +117,7 @@ def test_no_field_changes_without_the_hash(field: str, commit: Commit) -> None:
     assert changed.computed_hash() != commit.hash
 
 
+@settings(max_examples=25)
 @given(strategies.histories())
 def test_versions_in_a_stream_have_no_gap(history: list[Commit]) -> None:
     version = 0
