@@ -125,7 +125,7 @@ def difference(before: Totals, after: Totals) -> Totals:
         return {}
     if not before:  # a new contribution: the only case in a replay
         return {
-            total: {counter: value for counter, value in counters.items() if value}
+            total: counters if all(counters.values()) else {name: n for name, n in counters.items() if n}
             for total, counters in after.items()
             if any(counters.values())
         }
