@@ -389,6 +389,25 @@ class TestLaw5ATamperedHistoryIsFound:
             assert self.faults(vault)[0] == (stream, number)
             assert {found for found, _ in self.faults(vault)} == {stream}
 
+    def test_a_commit_whose_hash_was_made_to_fit_is_found_by_the_one_behind_it(self) -> None:
+        with self.vault() as vault:
+            stream = asset_stream(OWNER, "a2")
+            commit = list(vault.commits.read(stream))[1]
+            forged = msgspec.structs.replace(commit, body=commit.body.replace(b"image/jpeg", b"image/gifs"))
+            fitting = forged.computed_hash().hex()
+            self.tamper(
+                vault,
+                f"UPDATE commits SET body=replace(body, 'image/jpeg', 'image/gifs'), hash=x'{fitting}' "
+                f"WHERE stream='{stream}' AND number=2",
+            )
+            assert self.faults(vault) == [("a2", 3)]
+
+    def test_a_commit_that_is_missing_is_named(self) -> None:
+        with self.vault() as vault:
+            self.tamper(vault, TAMPERINGS["a commit removed from the middle"][0])
+            [fault] = [f for _, f in verify_chain(vault.commits.read(asset_stream(OWNER, "a2"))) if f]
+            assert fault.what == "commit 2 is missing"
+
     @pytest.mark.parametrize("statement", ["UPDATE commits SET actor='x'", "DELETE FROM commits"])
     def test_the_store_itself_refuses_to_change_or_remove(self, statement: str) -> None:
         with self.vault() as vault, pytest.raises(sqlite3.IntegrityError, match="never"):

@@ -267,8 +267,8 @@ class TestRaces:
 
         def meanwhile() -> None:
             vault.media.misbehave("beach", "render", OSError("away"))
-            deliver(vault, "renditions")
             deliver(vault, "metadata")
+            deliver(vault, "renditions")
 
         slow = Between(vault, "renditions", meanwhile).worker()
         verdict = slow.handle(delivery("renditions", receives=2))
