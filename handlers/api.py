@@ -37,6 +37,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     logger.set_correlation_id(event["requestContext"]["requestId"])
     answer = app.resolve(event, context)
     count(f"status_{answer['statusCode'] // 100}xx", 1)
+    logger.info("answered", extra={"path": event["rawPath"], "status": answer["statusCode"]})
     return answer
 
 

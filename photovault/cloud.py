@@ -29,7 +29,7 @@ from adapters.aws.views import DynamoViewStore
 from domain.errors import InvalidInput
 from domain.eventstore import EventStore, utc_now
 from domain.parking import Parking
-from domain.ports import ViewStore, ViewTable
+from domain.ports import MediaEngine, ViewStore, ViewTable
 from events_schema.codec import EventCodec
 from photovault.config import Settings
 from projections import PROJECTIONS
@@ -108,6 +108,7 @@ class Cloud:
         self.settings = settings
         self.clock = clock
         self.aws = aws or Aws(endpoint_url=settings.endpoint_url)
+        self._owns_aws = aws is None
         self.scratch = Path(tempfile.gettempdir())
 
     @cached_property
@@ -184,15 +185,21 @@ class Cloud:
         return Replay(self.store, self.views, self.checkpoints, self.generations.projections)
 
     @cached_property
-    def worker(self) -> Worker:
-        """Runs steps. Decoders start with the first file."""
+    def media(self) -> MediaEngine:
+        """The decoders; they start with the first file."""
         from adapters.media.sandbox import SandboxedMediaEngine
+
+        return SandboxedMediaEngine()
+
+    @cached_property
+    def worker(self) -> Worker:
+        """Runs steps."""
         from adapters.media.zones import zone_of
         from steps import Ports
         from steps.catalogue import STEP_FUNCTIONS
         from steps.worker import Worker
 
-        ports = Ports(self.store, self.blobs, SandboxedMediaEngine(), zone_of, self.scratch)
+        ports = Ports(self.store, self.blobs, self.media, zone_of, self.scratch)
         return Worker(STEP_FUNCTIONS, ports, self.clock)
 
     def register(self) -> None:
@@ -214,10 +221,13 @@ class Cloud:
             )
 
     def close(self) -> None:
-        """End threads and connections."""
+        """End decoders, threads and connections; clients that were given stay open."""
+        if "media" in self.__dict__:
+            self.media.close()
         if "views" in self.__dict__:
             self.views.close()
-        self.aws.close()
+        if self._owns_aws:
+            self.aws.close()
 
 
 class _Provisioned:

@@ -29,8 +29,7 @@ STUCK = timedelta(hours=1)
 
 _KIND = "sweep"
 _PAGE = 200
-_FIRST_LOOK = timedelta(days=1)  # how far back the first sweep of heads goes
-_MAX_WINDOW = timedelta(hours=6)
+_MAX_WINDOW = timedelta(hours=6)  # what one run looks at; the first run looks so far back
 
 
 class Swept(Struct):
@@ -52,7 +51,7 @@ class _Cursor(Struct, frozen=True):
     version: str = ""
 
 
-def sweep_objects(vault: Cloud, swept: Swept, until: datetime, page: int = _PAGE) -> None:
+def sweep_objects(vault: Cloud, swept: Swept, until: datetime, page: int = 0) -> None:
     """Go through the upload bucket from where the last run stopped, until the end of the listing or of the time.
 
     Cost:
@@ -61,7 +60,7 @@ def sweep_objects(vault: Cloud, swept: Swept, until: datetime, page: int = _PAGE
     entry = vault.checkpoints.load(_KIND, "objects")
     cursor: _Cursor | None = msgspec.json.decode(entry.value, type=_Cursor) if entry else _Cursor()
     while cursor is not None and vault.clock() < until:
-        objects, following = _list(vault, cursor, page)
+        objects, following = _list(vault, cursor, page or _PAGE)
         _sweep_page(vault, objects, swept)
         swept.whole = following is None
         vault.checkpoints.save(_KIND, "objects", msgspec.json.encode(following or _Cursor()), expected=None)
@@ -76,7 +75,7 @@ def sweep_heads(vault: Cloud, swept: Swept) -> None:
     """
     now = vault.clock()
     entry = vault.checkpoints.load(_KIND, "heads")
-    since_us = int(entry.value) if entry else to_us(now - _FIRST_LOOK)
+    since_us = int(entry.value) if entry else to_us(now - _MAX_WINDOW)
     until_us = min(to_us(now - GRACE), since_us + _MAX_WINDOW // timedelta(microseconds=1))
     if until_us <= since_us:
         return

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -22,13 +23,20 @@ from domain.errors import InvalidInput, NotFound
 from domain.ports import CommitStore, Tail
 
 _MANIFEST = "manifest-files.json"
+_SUMMARY = "manifest-summary.json"
 
 
-class _File(Struct, frozen=True, rename="camel"):
+class _File(Struct, frozen=True):
     """A line of `manifest-files.json`."""
 
-    item_count: int
+    item_count: int = msgspec.field(name="itemCount")
     data_file_s3_key: str = msgspec.field(name="dataFileS3Key")
+
+
+class _Summary(Struct, frozen=True):
+    """What is needed of `manifest-summary.json`."""
+
+    export_time: datetime = msgspec.field(name="exportTime")
 
 
 _file = msgspec.json.Decoder(_File).decode
@@ -56,6 +64,10 @@ class ExportedCommits:
         self._bucket = bucket
         self._prefix = prefix.strip("/")
         self._live = live
+
+    def exported_at(self) -> datetime:
+        """The moment that the export shows, UTC. Cost: 1 request."""
+        return msgspec.json.decode(self._get(f"{self._prefix}/{_SUMMARY}"), type=_Summary).export_time.astimezone(UTC)
 
     def segments(self, parts: int) -> Sequence[str]:
         """Keys of the data files that hold anything, however many parts are asked for. Cost: 1 request.

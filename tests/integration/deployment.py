@@ -1,4 +1,4 @@
-"""A deployment on the emulator without its template: tables, queues and buckets by the names that functions are given."""
+"""A deployment on the emulator without its template: tables, queues and buckets, by the names functions are given."""
 
 from __future__ import annotations
 
@@ -10,12 +10,17 @@ from typing import Any
 import pytest
 
 from adapters.aws.connection import Aws
+from domain.asset import asset_stream
 from domain.pipeline import STEPS
 from photovault.cloud import Cloud, CloudSettings
 from tests.support.aws_events import REGION, Context
+from tests.support.factories import append, whole_life
 from tests.support.poller import QueuePoller, StreamPoller
 
 MODULES = ("intake", "projector", "relay", "steps", "replay", "reconcile", "seal", "api")
+
+
+Invokes = dict[str, Callable[[dict[str, Any]], Any]]
 
 
 class Deployment:
@@ -93,3 +98,16 @@ def in_process(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> Itera
         return invoke
 
     yield {name: entry(name) for name in MODULES if name not in ("steps", "replay")} | {s: step(s) for s in STEPS}
+
+
+def gallery(vault: Cloud, owner: str = "anna") -> dict[str, int]:
+    """Versions of the gallery's rows, by asset."""
+    _, table = vault.generations.active("gallery")
+    return {row.key: row.version for row in vault.views.query(table, owner, limit=1000).rows}
+
+
+def filled(vault: Cloud, count: int = 6) -> None:
+    """A projected history."""
+    vault.register()
+    for n in range(count):
+        vault.projector.project(append(vault.store, asset_stream("anna", f"p{n}"), *whole_life()))
