@@ -44,7 +44,7 @@ QUICK_EVENTS = 50_000
 GOAL_RATE = 100_000.0
 GOAL_PEER = 5.0
 GOAL_MEMORY = 0.8  # at least: a tenth of the history's memory over all of it
-_PARTS = 8
+_PARTS = 2  # so that the slices are full in the small history, too
 _PEER_EVENTS = 50_000
 _PAGE = 1000
 

@@ -27,7 +27,7 @@ from projections.projector import change_of
 
 _RUN = "replay"
 LEASE_SECONDS = 60.0
-_FLUSH_STREAMS = 10_000  # a slice: at most so many streams are held in memory, and lost when a worker dies
+_FLUSH_STREAMS = 4_000  # a slice: at most so many streams are held in memory, and lost when a worker dies
 
 
 class Target(Struct, frozen=True):

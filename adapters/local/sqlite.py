@@ -10,7 +10,6 @@ from pathlib import Path
 
 BUSY_SECONDS = 60.0
 CACHE_BYTES = 32 << 20
-MMAP_BYTES = 64 << 20  # what a small vault needs; bounded, so that a process' memory does not grow with the history
 PAGE_BYTES = 4096
 _BULK_WAL_BYTES = 64 << 20  # pages that bulk writes touch again and again reach the file once, not each time
 
@@ -51,7 +50,7 @@ class Database:
         connection = sqlite3.connect(
             self._path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=512
         )
-        connection.execute(f"PRAGMA mmap_size={MMAP_BYTES}")
+        # No memory map: it was not faster, and made a process as large as its files.
         connection.execute(f"PRAGMA cache_size=-{CACHE_BYTES // 1024}")
         with self._lock:
             self._all.append(connection)
