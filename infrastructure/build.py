@@ -25,7 +25,19 @@ LIMIT_BYTES = 250 * 1024 * 1024
 MAX_LAYERS = 5
 
 _PLATFORM = "x86_64-manylinux_2_34"  # Amazon Linux 2023, which the runtime runs on, has glibc 2.34
-KEPT_SERVICES = {"dynamodb", "dynamodbstreams", "lambda", "rekognition", "s3", "ses", "sesv2", "sns", "sqs", "stepfunctions", "sts"}
+KEPT_SERVICES = {
+    "dynamodb",
+    "dynamodbstreams",
+    "lambda",
+    "rekognition",
+    "s3",
+    "ses",
+    "sesv2",
+    "sns",
+    "sqs",
+    "stepfunctions",
+    "sts",
+}
 """Of botocore's descriptions of 400 services (22 MB), those of services that functions call, or are about to."""
 _PRUNED = ("__pycache__", "tests", "bin", "*.pyi", "*.pyx", "*.pxd", "*.a", ".lock")
 
@@ -148,7 +160,9 @@ def _for_lambda() -> list[str]:
 
 def _uv(*arguments: str, given: str = "") -> str:
     command = [sys.executable, "-m", "uv", *arguments]
-    done = subprocess.run(command, cwd=ROOT, input=given, text=True, stdout=subprocess.PIPE, check=True)
+    done = subprocess.run(  # noqa: S603 - our own arguments
+        command, cwd=ROOT, input=given, text=True, stdout=subprocess.PIPE, check=True
+    )
     return done.stdout
 
 

@@ -1,0 +1,132 @@
+"""Least privilege, as rules over the parsed template: who may do what, and that nobody may change the history."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from domain.pipeline import PIPELINE
+from tests.support.template_reading import (
+    Template,
+    actions,
+    allowed,
+    functions,
+    listed,
+    of_type,
+    reaches,
+    resolved,
+    resources_of,
+    role_of,
+    statements,
+)
+
+CHANGES_OF_EVENTS = {"UpdateItem", "DeleteItem", "BatchWriteItem", "PartiQLInsert", "PartiQLUpdate", "PartiQLDelete"}
+WILDCARD_IS_DEMANDED = {
+    "xray:PutTraceSegments",
+    "xray:PutTelemetryRecords",
+    "xray:GetSamplingRules",
+    "xray:GetSamplingTargets",
+}
+
+NEEDS: Mapping[str, Mapping[str, str]] = {
+    "intake": {"dynamodb:PutItem": "EventTable", "dynamodb:Query": "EventTable", "sqs:ReceiveMessage": "UploadQueue"},
+    "projector": {
+        "dynamodb:GetRecords": "EventTable.StreamArn",
+        "dynamodb:Query": "EventTable",
+        "dynamodb:PutItem": "GalleryView",
+        "dynamodb:UpdateItem": "LibraryView",
+        "dynamodb:BatchGetItem": "GalleryView",
+        "s3:GetObject": "DerivedBucket",
+        "sqs:SendMessage": "OperationsDeadLetters",
+    },
+    "relay": {
+        "dynamodb:GetRecords": "EventTable.StreamArn",
+        "sqs:GetQueueUrl": "ValidateQueue",
+        "sqs:SendMessage": "RenditionsQueue",
+        "s3:PutObject": "ArchiveBucket",
+    },
+    **{
+        step.name: {
+            "dynamodb:PutItem": "EventTable",
+            "dynamodb:Query": "EventTable",
+            "s3:GetObjectVersion": "OriginalsBucket",
+            "s3:PutObject": "DerivedBucket",
+            "sqs:ChangeMessageVisibility": f"{step.name.capitalize()}Queue",
+            "sqs:SendMessage": f"{step.name.capitalize()}DeadLetters",
+            "sqs:GetQueueUrl": f"{step.name.capitalize()}DeadLetters",
+        }
+        for step in PIPELINE
+    },
+    "replay-plan": {
+        "dynamodb:CreateTable": "GalleryView",
+        "dynamodb:DeleteTable": "GalleryView",
+        "dynamodb:UpdateItem": "CheckpointTable",
+    },
+    "replay-work": {
+        "dynamodb:Scan": "EventTable",
+        "dynamodb:PutItem": "GalleryView",
+        "s3:PutObject": "DerivedBucket",
+    },
+    "replay-finish": {"dynamodb:Scan": "GalleryView", "dynamodb:UpdateItem": "CheckpointTable"},
+    "reconcile": {
+        "s3:ListBucketVersions": "OriginalsBucket",
+        "dynamodb:PutItem": "EventTable",
+        "dynamodb:BatchGetItem": "GalleryView",
+        "sqs:SendMessage": "MetadataQueue",
+        "s3:PutObject": "ArchiveBucket",
+    },
+    "seal": {"s3:ListBucket": "ArchiveBucket", "dynamodb:PutItem": "EventTable"},
+    "api": {"dynamodb:Query": "GalleryView", "s3:PutObject": "OriginalsBucket"},
+}
+"""What each function can't do without: action -> the resource (its logical id, or attribute)."""
+
+APPENDERS = {"intake", *(step.name for step in PIPELINE), "reconcile", "seal"}
+"""Functions that append events; no other may put into the event table."""
+
+
+def policies(template: Template) -> list[str]:
+    """Each role allows named actions on named resources, and only kinds that PhotoVault made."""
+    found = []
+    for logical, role in of_type(template, "AWS::IAM::Role"):
+        for statement in statements(role):
+            if statement["Effect"] != "Allow":
+                continue
+            where = f"{logical}, {statement.get('Sid')}"
+            found += [f"{where}: {action} is not one action" for action in actions(statement) if "*" in action]
+            for resource in resources_of(template, statement):
+                if resource == "*" and not set(actions(statement)) <= WILDCARD_IS_DEMANDED:
+                    found.append(f"{where}: every resource")
+                elif resource != "*" and "photovault-dev" not in resource:
+                    found.append(f"{where}: {resource} is not of this stage")
+    return found + list(_needs(template))
+
+
+def history_is_append_only(template: Template) -> list[str]:
+    """No function may change or remove an event: an explicit deny on each role, and PutItem only where it appends."""
+    table = resolved(template, {"Fn::GetAtt": ["EventTable", "Arn"]})
+    found = []
+    for logical, name, own in functions(template):
+        role = role_of(template, own)
+        denied: set[str] = set()
+        for policy in listed(role.get("Properties", {}).get("ManagedPolicyArns", ())):
+            target = template["Resources"].get(policy.get("Ref") if isinstance(policy, dict) else None, {})
+            for statement in statements(target):
+                if statement["Effect"] == "Deny" and table in resources_of(template, statement):
+                    denied |= {action.removeprefix("dynamodb:") for action in actions(statement)}
+        if missing := CHANGES_OF_EVENTS - denied:
+            found.append(f"{logical}: its role does not deny {', '.join(sorted(missing))} on the event table")
+        permitted = {action for action, resource in allowed(template, role) if reaches(resource, table)}
+        if "dynamodb:PutItem" in permitted and name not in APPENDERS:
+            found.append(f"{logical} may put into the event table and appends nothing")
+        if changes := {f"dynamodb:{action}" for action in CHANGES_OF_EVENTS} & permitted:
+            found.append(f"{logical} is allowed {', '.join(sorted(changes))} on the event table")
+    return found
+
+
+def _needs(template: Template) -> Iterator[str]:
+    for logical, name, own in functions(template):
+        permitted = set(allowed(template, role_of(template, own)))
+        for action, target in NEEDS.get(name, {}).items():
+            resource, _, attribute = target.partition(".")
+            arn = resolved(template, {"Fn::GetAtt": [resource, attribute or "Arn"]})
+            if not any(held == action and reaches(pattern, arn) for held, pattern in permitted):
+                yield f"{logical} may not {action} on {target}"
