@@ -366,6 +366,36 @@ class TestHistory:
             assert history_by_month(vault.store) == []
 
 
+class TestThePage:
+    """docs/cost.md says what the command says."""
+
+    PAGE = (Path(__file__).parents[2] / "docs" / "cost.md").read_text(encoding="utf-8")
+
+    @staticmethod
+    def usd(amount: Decimal) -> str:
+        return f"{amount.quantize(D('0.01')):,}"
+
+    def test_the_bill_of_both_regions(self) -> None:
+        inputs = real_measured(), real_footprint(), real_prices()
+        load = Load(images=1_000, videos=100, image_bytes=4_500_000, video_bytes=60_000_000)
+        near, far = (month_bill(load, *inputs, region) for region in ("us-east-1", "eu-central-1"))
+        for name, (amount, net) in near.by("service").items():
+            cells = [name, *map(self.usd, (amount, net, *far.by("service")[name]))]
+            assert f"| {' | '.join(cells)} |" in self.PAGE
+        totals = [f"**{self.usd(amount)}**" for amount in (near.total, near.net, far.total, far.net)]
+        assert f"| **total** | {' | '.join(totals)} |" in self.PAGE
+        for name, (amount, net) in savings(load, *inputs, "us-east-1").items():
+            assert f"| {name} | {self.usd(amount)} | {self.usd(net)} |" in self.PAGE
+
+    @pytest.mark.parametrize("events", [10_000_000, 1_000_000_000])
+    def test_price_and_time_of_a_replay(self, events: int) -> None:
+        inputs = real_measured(), real_footprint(), real_prices(), "us-east-1"
+        for cost in (replay_cost(events, *inputs), replay_cost(events, *inputs, source="export")):
+            (row,) = [line for line in self.PAGE.splitlines() if line.startswith(f"| {events:,} | {cost.source} |")]
+            assert f"**{self.usd(cost.total)}**" in row
+            assert f"**{cost.hours:.2f}**" in row
+
+
 class TestTheCommand:
     def run(self, *arguments: str, home: Path | None = None) -> str:
         app = typer.Typer()
