@@ -72,9 +72,13 @@ def history_by_month(store: EventStore) -> list[MonthOfOwner]:
 def bills(
     months: Iterable[MonthOfOwner], measured: Measured, footprint: Footprint, prices: PriceTable, region: str
 ) -> tuple[Bill, list[OwnerBill]]:
-    """(what a month without uploads costs, what each owner's month adds to it), without the free tier."""
+    """(what a month without uploads costs, what each owner's month adds to it), without the free tier.
+
+    Custom metrics cost the same whoever uploads, so no owner is billed for them.
+    """
     nothing = Load(images=0, videos=0, image_bytes=0, video_bytes=0)
     fixed = month_bill(nothing, measured, footprint, prices, region)
+    shared = structs.replace(footprint, pipeline_metrics=0)
     found: list[OwnerBill] = []
     for month in months:
         images, videos = month.images, month.videos
@@ -87,7 +91,7 @@ def bills(
         own = structs.replace(
             measured, per_image=_own(measured.per_image, images), per_video=_own(measured.per_video, videos)
         )
-        bill = month_bill(load, own, footprint, prices, region)
+        bill = month_bill(load, own, shared, prices, region)
         found.append(
             OwnerBill(
                 month=month.month,
