@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from tests.support.lambda_runtime import InvocationFailed, LambdaRuntime
 # --- under AWS's own runtime client ----------------------------------------------------------------------------------
 
 
+@pytest.mark.skipif(find_spec("awslambdaric") is None, reason="AWS's runtime client is installed on Linux alone")
 class TestUnderTheRuntime:
     """Each function in a process of its own, as Lambda starts it."""
 
