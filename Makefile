@@ -9,7 +9,7 @@ PIP := -m pip install --quiet --disable-pip-version-check
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench schemas emulator format lock clean
+.PHONY: help demo test test-cloud lint lint-template bench cloud build deploy schemas emulator format lock clean
 
 help: ## list the tasks
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -18,7 +18,10 @@ demo: $(VENV)/.run ## ingest a folder and look at what comes out (PHOTOS=~/Pictu
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/photovault --home "$(DEMO_HOME)" demo $(if $(PHOTOS),"$(PHOTOS)")
 
 test: $(VENV)/.test emulator ## run all tests (ARGS= for pytest)
-	$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
+
+test-cloud: $(VENV)/.test emulator ## run the whole system on the AWS emulator, from an upload to a redrive
+	$(BIN)/python -m pytest tests/e2e/test_cloud.py $(ARGS)
 
 lint: $(VENV)/.lint ## ruff, mypy, the import contract, the published schemas
 	$(BIN)/ruff check .
@@ -29,6 +32,23 @@ lint: $(VENV)/.lint ## ruff, mypy, the import contract, the published schemas
 
 bench: $(VENV)/.bench emulator ## measure beside peers: a table, and build/bench.json (ARGS=--quick)
 	$(BIN)/python -m benchmarks $(ARGS)
+
+cloud: $(VENV)/.test emulator ## deploy the template to the emulator, and try it by hand
+	$(BIN)/python -m infrastructure.try_cloud
+
+build: $(VENV)/.tools ## make the Lambda packages, and check their sizes against AWS's limit
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m infrastructure.build --check
+
+lint-template: $(VENV)/.tools ## lint the template, and see seeded mistakes caught
+	$(BIN)/python -m pytest tests/unit/test_template.py tests/integration/test_template_lint.py $(ARGS)
+
+STAGE ?= dev
+DEPLOY_PARAMETERS := Stage=$(STAGE) $(if $(DEFAULT_OWNER),DefaultOwner=$(DEFAULT_OWNER)) \
+  $(if $(ALARM_EMAIL),AlarmEmail=$(ALARM_EMAIL)) $(if $(BUDGET_USD),BudgetUsd=$(BUDGET_USD))
+deploy: build ## deploy to AWS with sam (STAGE= DEFAULT_OWNER= ALARM_EMAIL= BUDGET_USD=); see docs/deploy.md
+	sam deploy --template-file template.yaml --stack-name photovault-$(STAGE) --resolve-s3 \
+	  --capabilities CAPABILITY_IAM CAPABILITY_NAMED_IAM CAPABILITY_AUTO_EXPAND --no-fail-on-empty-changeset \
+	  --parameter-overrides $(DEPLOY_PARAMETERS)
 
 schemas: $(VENV)/.run ## write events_schema/ anew from domain/events.py
 	$(BIN)/python -m events_schema.generate
@@ -61,6 +81,10 @@ $(VENV)/.test: pyproject.toml constraints.txt | $(VENV)/bin/python
 
 $(VENV)/.lint: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(BIN)/python $(PIP) -c constraints.txt -e '.[media,aws,test,lint]'
+	@touch $@
+
+$(VENV)/.tools: $(VENV)/.test constraints-tools.txt
+	$(BIN)/python $(PIP) -r constraints-tools.txt
 	@touch $@
 
 $(VENV)/.bench: pyproject.toml constraints.txt | $(VENV)/bin/python

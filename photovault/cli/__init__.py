@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from domain.errors import InvalidInput, PhotoVaultError
-from photovault.cli import browse, history, process, upkeep
+from photovault.cli import browse, cost, history, process, upkeep
 from photovault.cli.app import app
 from photovault.cli.output import error_line
 
@@ -18,6 +18,7 @@ browse.register(app)
 process.register(app)
 upkeep.register(app)
 history.register(app)
+cost.register(app)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -35,6 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         error_line(str(failed))
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader of our output has left
-    except (OSError, sqlite3.Error) as failed:
+    except OSError as failed:
+        place = failed.filename or "the vault"
+        error_line(f"{place} can't be read or written: {failed.strerror or failed}")
+    except sqlite3.Error as failed:
         error_line(f"the vault can't be read or written: {failed}; check the disk and its free space")
     return 1
