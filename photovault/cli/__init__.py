@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from domain.errors import InvalidInput, PhotoVaultError
-from photovault.cli import browse, cost, history, process, upkeep
+from photovault.cli import browse, cloud, cost, history, process, upkeep
 from photovault.cli.app import app
 from photovault.cli.output import error_line
 
@@ -19,6 +19,7 @@ process.register(app)
 upkeep.register(app)
 history.register(app)
 cost.register(app)
+cloud.register(app)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -10,6 +10,7 @@ import typer
 from domain.commits import to_us
 from domain.errors import InvalidInput
 from photovault.cli.app import Json, open_vault
+from photovault.cli.cloud import check_place, replay_on_aws
 from photovault.cli.output import coloured, err, exit_unless, out, print_json, progress_bar, table
 from photovault.finding import find_asset
 from photovault.moments import parse_moment
@@ -45,6 +46,10 @@ def replay(
     ] = False,
     rate: Annotated[float | None, typer.Option(min=1, help="At most so many events a second, in each process.")] = None,
     continue_run: Annotated[str | None, typer.Option("--resume", help="Go on with a run that was stopped.")] = None,
+    on: Annotated[str, typer.Option(help="Where: local, or aws (a deployment's state machine).")] = "local",
+    stage: Annotated[str, typer.Option(help="aws: the deployment's stage.", envvar="PHOTOVAULT_STAGE")] = "dev",
+    export: Annotated[str | None, typer.Option(help="aws: read this DynamoDB export in S3, not the table.")] = None,
+    stop: Annotated[str | None, typer.Option(help="aws: stop this execution; its run can be resumed.")] = None,
     json: Json = False,
 ) -> None:
     """Rebuild views from the events: beside the old ones, verified against the history, then switched to at once.
@@ -52,6 +57,25 @@ def replay(
     Nothing is processed again: what a step or a model said is in its event. With --asset, --only-owner, --since or
     --until, rows of the active views are mended in place instead.
     """
+    if check_place(on):
+        if asset or only_owner or since or until:
+            raise InvalidInput(
+                "--asset, --only-owner, --since and --until mend a local vault; on aws views are rebuilt"
+            )
+        replay_on_aws(
+            stage,
+            tuple(projection or ()),
+            dry=dry_run,
+            switch=not no_switch,
+            rate=rate,
+            export=export,
+            resume=continue_run,
+            stop=stop,
+            json=json,
+        )
+        return
+    if export or stop:
+        raise InvalidInput("--export and --stop go with --on aws")
     with open_vault(context) as vault:
         names = _names(vault, projection)
         catch_up(vault)
