@@ -7,11 +7,11 @@ from typing import Annotated, Any
 
 import typer
 
-from domain.commits import to_us
+from domain.commits import from_us, to_us
 from domain.errors import InvalidInput
-from photovault.cli.app import Json, open_vault
+from photovault.cli.app import Json, open_vault, refuse_others
 from photovault.cli.cloud import check_place, replay_on_aws
-from photovault.cli.output import coloured, err, exit_unless, out, print_json, progress_bar, table
+from photovault.cli.output import coloured, err, exit_unless, moment, number, out, print_json, progress_bar, table
 from photovault.finding import find_asset
 from photovault.moments import parse_moment
 from photovault.rebuilding import Result, rebuild, resume, verify_active
@@ -45,7 +45,10 @@ def replay(
         bool, typer.Option("--no-switch", help="Leave the new generation ready; `projections --switch` goes over.")
     ] = False,
     rate: Annotated[float | None, typer.Option(min=1, help="At most so many events a second, in each process.")] = None,
-    continue_run: Annotated[str | None, typer.Option("--resume", help="Go on with a run that was stopped.")] = None,
+    continue_run: Annotated[
+        str | None, typer.Option("--resume", help="Go on with a run that was stopped.", metavar="RUN")
+    ] = None,
+    list_runs: Annotated[bool, typer.Option("--list", help="List the runs that are not finished.")] = False,
     on: Annotated[str, typer.Option(help="Where: local, or aws (a deployment's state machine).")] = "local",
     stage: Annotated[str, typer.Option(help="aws: the deployment's stage.", envvar="PHOTOVAULT_STAGE")] = "dev",
     export: Annotated[str | None, typer.Option(help="aws: read this DynamoDB export in S3, not the table.")] = None,
@@ -76,10 +79,21 @@ def replay(
         return
     if export or stop:
         raise InvalidInput("--export and --stop go with --on aws")
+    mend = bool(asset or only_owner or since or until)
+    if list_runs:
+        refuse_others(context, "replay --list", "list_runs")
+    elif continue_run:
+        refuse_others(context, "replay --resume", "continue_run", "no_switch")
+    elif mend:
+        scope = ("asset", "only_owner", "since", "until")
+        refuse_others(context, "replay of a part, mended in place", *scope, "projection", "dry_run")
     with open_vault(context) as vault:
+        if list_runs:
+            _list_runs(vault, json=json)
+            return
         names = _names(vault, projection)
         catch_up(vault)
-        if asset or only_owner or since or until:
+        if mend:
             _mend(vault, names, asset, only_owner, since, until, dry=dry_run, json=json)
             return
         with progress_bar("replay") as bar:
@@ -98,6 +112,41 @@ def replay(
                 )
         _show_result(result, json=json, dry=dry_run)
         exit_unless(result.equal)
+
+
+def _list_runs(vault: Vault, *, json: bool) -> None:
+    items: list[dict[str, Any]] = []
+    for run in vault.replay.runs():
+        progress = vault.replay.progress(run)
+        items.append(
+            {
+                "run": run.id,
+                "started_at": from_us(run.started_us),
+                "projections": [target.projection for target in run.targets],
+                "events": progress.events,
+                "streams": progress.streams,
+                "stopped": run.stopped,
+                "dry_run": run.dry,
+            }
+        )
+    if json:
+        print_json({"items": items, "cursor": None})
+        return
+    rows = [
+        (
+            item["run"],
+            moment(item["started_at"]),
+            ", ".join(item["projections"]),
+            item["events"],
+            "stopped" if item["stopped"] else "under way, or killed",
+        )
+        for item in items
+    ]
+    if rows:
+        table(None, ("run", "started (UTC)", "projections", ">events done", "state"), rows)
+        out.print("`photovault replay --resume RUN` goes on with one that does not run", markup=False)
+    else:
+        out.print("there are none")
 
 
 def _mend(
@@ -124,7 +173,10 @@ def _mend(
         print_json({"events": done.events, "streams": done.streams, "rows": done.rows, "damaged": done.damaged})
     else:
         verb = "would be mended" if dry else "mended"
-        out.print(f"{done.events:,} events in {done.streams:,} streams folded, {done.rows:,} rows {verb}")
+        out.print(
+            f"{number(done.events, 'event')} in {number(done.streams, 'stream')} folded, "
+            f"{number(done.rows, 'row')} {verb}"
+        )
 
 
 def _show_result(result: Result, *, json: bool, dry: bool) -> None:
@@ -142,8 +194,9 @@ def _show_result(result: Result, *, json: bool, dry: bool) -> None:
         )
         return
     speed = result.events / result.seconds if result.seconds else 0
+    into = "" if dry else f" into {number(result.rows, 'row')}"
     out.print(
-        f"{result.events:,} events in {result.streams:,} streams folded into {result.rows:,} rows "
+        f"{number(result.events, 'event')} in {number(result.streams, 'stream')} folded{into} "
         f"in {result.seconds:.2f} s ({speed:,.0f} events a second)"
     )
     if dry:

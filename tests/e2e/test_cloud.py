@@ -6,6 +6,10 @@ from what it left behind. What the emulator can't show is listed in docs/emulato
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -53,6 +57,7 @@ class Story(Struct):
     broken: Life | None = None
     redriven: int = 0
     in_the_end: dict[str, GalleryItem] = {}
+    endpoint: str = ""
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +71,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
         outputs = deploy(endpoint)
         aws = connect(endpoint)
         cloud = Cloud(CloudSettings.of(_environment(outputs, endpoint)), aws)
-        told = Story(cloud, outputs)
+        told = Story(cloud, outputs, endpoint=endpoint)
         _upload(told, photos, GOOD + BAD)
         _upload(told, photos, GOOD[:1])  # S3 tells of it again, as a new version with the same bytes
         aws.s3.upload_file(str(photos / GOOD[1]), outputs["OriginalsBucket"], "nobody knows/this key.jpg")
@@ -269,6 +274,34 @@ def test_the_api_answers_and_shows_nothing_without_a_token(story: Story) -> None
     code, body = _get(story, "/health")
     assert code == 200, body
     assert _get(story, "/gallery")[0] in (401, 403)
+
+
+def _photovault(story: Story, *arguments: str) -> Any:
+    """What the command line says of the deployment, as another process with the emulator in its environment."""
+    environment = os.environ | {
+        "AWS_ENDPOINT_URL": story.endpoint,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+    command = [sys.executable, "-m", "photovault", "--owner", OWNER, *arguments, "--json"]
+    ended = subprocess.run(command, env=environment, capture_output=True, check=False)
+    assert ended.returncode == 0, ended.stderr.decode()
+    return json.loads(ended.stdout)
+
+
+def test_the_command_line_finds_the_deployment_and_shows_how_it_stands(story: Story) -> None:
+    status = _photovault(story, "cloud", "status")
+    assert status["assets"]["quarantined"] == len(BAD)
+    assert status["assets"]["processing"] == 0
+    assert set(status["queues"]) == {"validate", "metadata", "renditions"}
+    assert _photovault(story, "cloud", "dead-letters")["items"] == []
+
+
+def test_the_command_line_replays_on_aws(story: Story) -> None:
+    outcome = _photovault(story, "replay", "--on", "aws", "--projection", "library")
+    assert (outcome["done"], outcome["equal"], outcome["switched"]) == (True, True, True)
+    assert outcome["streams"] >= len(GOOD) + len(BAD)
 
 
 def _history(story: Story) -> list[Commit]:
