@@ -1,4 +1,4 @@
-"""Finds the template's tools: they live in an environment of their own (constraints-tools.txt), as they pin much."""
+"""Finds the tools that read the template (constraints-tools.txt; sam by itself, as it pins much)."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import shutil
 import sys
 from pathlib import Path
 
-_ROOT = Path(__file__).resolve().parents[2]
-
-MISSING = "is not installed: run `make tools` (or set PHOTOVAULT_TOOLS to the folder of its executables)"
+MISSING = (
+    "is not installed: `make lint-template` brings cfn-lint; sam needs a place of its own (PHOTOVAULT_TOOLS names it)"
+)
 
 
 def tool(name: str) -> Path | None:
-    """Path of an executable, or None. Looks in PHOTOVAULT_TOOLS, .venv-tools, beside this Python, on the PATH."""
-    folders = [os.environ.get("PHOTOVAULT_TOOLS"), _ROOT / ".venv-tools" / "bin", Path(sys.executable).parent]
+    """Path of an executable, or None: in the folder that PHOTOVAULT_TOOLS names, beside this Python, on the PATH."""
+    folders = [os.environ.get("PHOTOVAULT_TOOLS"), Path(sys.executable).parent]
     for folder in folders:
         if folder and (found := shutil.which(name, path=str(folder))):
             return Path(found)
