@@ -278,7 +278,7 @@ class UploadRefused(Event, frozen=True, kw_only=True):
 
 
 class HistorySealed(Event, frozen=True, kw_only=True):
-    """Heads of the streams that changed since the last seal, under one Merkle root: it shows a tail that was cut off."""
+    """Heads of streams that changed since the last seal, under one Merkle root: it shows a tail that was cut off."""
 
     STREAM = "seal"
     WHEN = "Once a day while the vault is worked on, and on request."

@@ -26,18 +26,40 @@ class Relay:
 
     def relay(self, commits: Iterable[Commit]) -> int:
         """Send what follows from a batch of commits; how many messages. Cost: one send a queue and batch."""
+        return self._relay(commits)[0]
+
+    def redrive(self) -> int:
+        """Relay parked streams again, whole, from the store; those that still can't be read stay parked.
+
+        What was sent before is sent once more: a hint to a step that is done does nothing.
+
+        Returns:
+            How many messages were sent.
+        """
+        sent = 0
+        for stream in [parked.stream for parked in self._parking.list() if parked.consumer == CONSUMER]:
+            messages, unreadable = self._relay(self._store.commits.read(stream))
+            sent += messages
+            if not unreadable:
+                self._parking.release(CONSUMER, stream)
+        return sent
+
+    def _relay(self, commits: Iterable[Commit]) -> tuple[int, int]:
+        """How many messages were sent, and how many commits could not be read."""
         batches: dict[str, list[Message]] = defaultdict(list)
+        unreadable = 0
         for commit in commits:
             try:
                 events = self._store.events_of(commit)
             except (UnreadableEvent, HistoryDamaged) as error:
                 self._parking.park(CONSUMER, commit.stream, commit.number, error)
+                unreadable += 1
                 continue
             for message in _messages(commit, events):
                 batches[message.step].append(message)
         for step, messages in batches.items():
             self._queue.send(step, messages)
-        return sum(map(len, batches.values()))
+        return sum(map(len, batches.values())), unreadable
 
 
 def _messages(commit: Commit, events: list[Recorded]) -> Iterable[Message]:
