@@ -81,7 +81,7 @@ def test_the_layers_keep_every_service_that_code_on_lambda_makes_a_client_for() 
     assert made <= build.KEPT_SERVICES
 
 
-def test_the_code_package_holds_the_handlers_and_no_command_line(template: Template) -> None:
+def test_the_code_package_holds_the_handlers_and_no_command_line() -> None:
     names = {name for _, name in packages.code_files()}
     assert "handlers/intake.py" in names
     assert any(name.startswith("events_schema/") and name.endswith(".json") for name in names)
