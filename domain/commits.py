@@ -26,6 +26,9 @@ Token = NewType("Token", str)
 NEW = Token("")
 """The token of a stream that does not exist yet."""
 
+VAULT_OWNER = "~"
+"""Owner of the vault's own streams, as of its seals. No person can have this name (`photovault.config`)."""
+
 GENESIS = bytes(32)
 """`prev_hash` of a stream's first commit."""
 

@@ -23,7 +23,7 @@ class Parked(Struct, frozen=True):
     commit: int  # number of the last commit that was tried
     error: str
     attempts: int
-    parked_us: int
+    parked_us: int  # since when
 
 
 _decode = msgspec.msgpack.Decoder(Parked).decode
@@ -41,9 +41,10 @@ class Parking:
         """Note that a stream waits, and why; once more if it waits already."""
         name = f"{consumer}/{stream}"
         earlier = self._checkpoints.load(_KIND, name)
-        attempts = _decode(earlier.value).attempts if earlier else 0
+        before = _decode(earlier.value) if earlier else None
         text = f"{type(error).__name__}: {error}"[:1000]
-        parked = Parked(consumer, stream, commit, text, attempts + 1, to_us(self._clock()))
+        since = before.parked_us if before else to_us(self._clock())
+        parked = Parked(consumer, stream, commit, text, (before.attempts if before else 0) + 1, since)
         self._checkpoints.save(_KIND, name, _encode(parked), expected=None)
 
     def release(self, consumer: str, stream: str) -> None:

@@ -11,6 +11,8 @@ from msgspec import Struct
 
 from domain.errors import InvalidInput
 
+DEFAULT_HOME = Path("~/.photovault")
+DEFAULT_OWNER = "me"
 _OWNER = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}$")
 
 
@@ -29,11 +31,11 @@ class Settings(Struct, frozen=True):
         Raises:
             InvalidInput: a value can't be used; says which and why.
         """
-        owner = owner or environment.get("PHOTOVAULT_OWNER") or "me"
+        owner = owner or environment.get("PHOTOVAULT_OWNER") or DEFAULT_OWNER
         if not _OWNER.match(owner):
             raise InvalidInput(f"{owner!r} can't be an owner's name: letters, digits and . _ @ + - only, at most 64")
         workers = environment.get("PHOTOVAULT_WORKERS") or str(os.cpu_count() or 1)
         if not workers.isdigit() or not 1 <= int(workers) <= 256:
             raise InvalidInput(f"PHOTOVAULT_WORKERS is {workers!r}; it takes a number from 1 to 256")
-        place = home or Path(environment.get("PHOTOVAULT_HOME") or "~/.photovault")
+        place = home or Path(environment.get("PHOTOVAULT_HOME") or DEFAULT_HOME)
         return Settings(place.expanduser().absolute(), owner, int(workers))

@@ -19,27 +19,10 @@ from domain.errors import HistoryDamaged, InvalidInput
 from domain.events import HistorySealed
 from domain.eventstore import EventStore
 from domain.ports import BlobStore
+from events_schema.lines import from_line, to_line
 from photovault.sealing import SEAL_STREAM
 
 _BATCH = 1000
-
-
-class Line(Struct, frozen=True, omit_defaults=True):
-    """A commit as a line of JSON."""
-
-    stream: str
-    number: int
-    first_version: int
-    count: int
-    commit_id: str
-    recorded_us: int
-    actor: str
-    correlation_id: str
-    causation_id: str | None
-    body: str
-    prev_hash: str
-    hash: str
-    blobs: tuple[str, ...] = ()  # texts that the history itself needs: a body behind a claim check, a seal's heads
 
 
 class Imported(Struct):
@@ -50,12 +33,8 @@ class Imported(Struct):
     known: int = 0
 
 
-_encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(Line).decode
-
-
 def line_of(store: EventStore, blobs: BlobStore, commit: Commit) -> bytes:
-    """A commit as one line, without the newline."""
+    """A commit as one line, with the blobs that the history itself needs."""
     needed = [store.body_of(commit).decode()] if commit.body.startswith(b"{") else []
     if commit.stream == SEAL_STREAM:
         needed += [
@@ -63,23 +42,7 @@ def line_of(store: EventStore, blobs: BlobStore, commit: Commit) -> bytes:
             for recorded in store.events_of(commit)
             if isinstance(recorded.event, HistorySealed)
         ]
-    return _encode(
-        Line(
-            stream=commit.stream,
-            number=commit.number,
-            first_version=commit.first_version,
-            count=commit.count,
-            commit_id=commit.commit_id,
-            recorded_us=commit.recorded_us,
-            actor=commit.actor,
-            correlation_id=commit.correlation_id,
-            causation_id=commit.causation_id,
-            body=commit.body.decode(),
-            prev_hash=commit.prev_hash.hex(),
-            hash=commit.hash.hex(),
-            blobs=tuple(needed),
-        )
-    )
+    return to_line(commit, needed)
 
 
 def export_history(store: EventStore, blobs: BlobStore, to: Path, on_commit: Callable[[], None] = lambda: None) -> int:
@@ -121,8 +84,8 @@ def import_history(
     heads: dict[str, bytes] = {}
     for number, line in enumerate(_lines(source), 1):
         try:
-            read = _decode(line)
-            commit = _commit_of(read)
+            read = from_line(line)
+            commit = read.commit()
         except (msgspec.DecodeError, ValueError) as error:
             raise InvalidInput(f"{source}, line {number} is not an exported commit: {error}") from error
         if commit.computed_hash() != commit.hash:
@@ -146,23 +109,6 @@ def import_history(
 def _head_before(store: EventStore, commit: Commit) -> bytes | None:
     before = next(iter(store.commits.read(commit.stream, commit.number - 2)), None)
     return before.hash if before and before.number == commit.number - 1 else None
-
-
-def _commit_of(line: Line) -> Commit:
-    return Commit(
-        stream=line.stream,
-        number=line.number,
-        first_version=line.first_version,
-        count=line.count,
-        commit_id=line.commit_id,
-        recorded_us=line.recorded_us,
-        actor=line.actor,
-        correlation_id=line.correlation_id,
-        causation_id=line.causation_id,
-        body=line.body.encode(),
-        prev_hash=bytes.fromhex(line.prev_hash),
-        hash=bytes.fromhex(line.hash),
-    )
 
 
 def _lines(source: Path) -> Iterator[bytes]:

@@ -30,7 +30,9 @@ def find_asset(vault: Vault, text: str) -> str:
     if found is None and "#" not in text and next(iter(vault.commits.read(asset_stream(owner, text))), None):
         found = text
     if found is None:
-        raise NotFound(f"{owner} has no asset {text!r}: `photovault query gallery` lists those there are")
+        raise NotFound(
+            f"there is no asset {text!r} in {owner}'s library: `photovault query gallery` lists those there are"
+        )
     return asset_stream(owner, found)
 
 

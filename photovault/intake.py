@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from adapters.aws.originals import UNVERSIONED, blob_key
 from domain.asset import asset_stream
-from domain.commits import NEW, Cause, derive_id, stream_name
+from domain.commits import NEW, VAULT_OWNER, Cause, derive_id, stream_name
 from domain.errors import ConflictError
 from domain.events import AssetUploaded, Event, UploadRefused
 from domain.eventstore import EventStore
@@ -101,4 +101,4 @@ def _refused(stored: Stored, ident: str, code: Code, reason: str) -> tuple[str, 
         code=code,
         reason=reason,
     )
-    return stream_name("-", "intake", ident), event
+    return stream_name(VAULT_OWNER, "intake", ident), event

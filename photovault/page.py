@@ -31,19 +31,28 @@ small { opacity: .7 }
 """
 
 
+_GUESSED = ("file_name", "file_modified")
+
+
+def taken_text(item: Mapping[str, Any], characters: int) -> str:
+    """A gallery item's local time for a person, cut to so many characters; with a ~ when no camera wrote it."""
+    taken = (item["taken_at"] or "").replace("T", " ")[:characters]
+    return f"~{taken}" if taken and item["taken_from"] in _GUESSED else taken
+
+
 def write_page(items: Iterable[Mapping[str, Any]], to: Path) -> int:
     """Write a page of gallery items (as `query gallery --json` gives them) that have pictures; how many it shows."""
     folder = to.absolute().parent
     figures = [_figure(item, folder) for item in items if item["renditions"]]
-    body = f"<h1>{len(figures)} photos</h1>\n<main>\n{''.join(figures)}</main>\n</html>\n"
+    title = "1 photo" if len(figures) == 1 else f"{len(figures):,} photos"
+    body = f"<h1>{title}</h1>\n<main>\n{''.join(figures)}</main>\n</html>\n"
     to.write_text(_HEAD + body, encoding="utf-8")
     return len(figures)
 
 
 def _figure(item: Mapping[str, Any], folder: Path) -> str:
     small, large = item["renditions"]["small"], item["renditions"]["large"]
-    taken = (item["taken_at"] or "").replace("T", " ")[:16]
-    about = ", ".join(filter(None, (taken, item["camera"])))
+    about = ", ".join(filter(None, (taken_text(item, 16), item["camera"])))
     name = escape(item["file_name"])
     return (
         f'<figure><a href="{_link(large["path"], folder)}">'

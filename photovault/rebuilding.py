@@ -68,6 +68,7 @@ def rebuild(
     if not dry:
         for name in names:
             vault.generations.drop_inactive(name)
+        _forget_overtaken(vault)
         targets = [Target(name, vault.generations.begin(name).number) for name in names]
     run = vault.replay.start(
         targets,
@@ -77,6 +78,15 @@ def rebuild(
         events_per_second=events_per_second,
     )
     return _finish(vault, run, started, on_progress, keep=keep, switch=switch and keep)
+
+
+def _forget_overtaken(vault: Vault) -> None:
+    """Unfinished runs whose generations were dropped can't be gone on with."""
+    for run in vault.replay.runs():
+        if not run.dry and any(
+            vault.generations.registered(target.projection).find(target.generation) is None for target in run.targets
+        ):
+            vault.replay.forget(run)
 
 
 def resume(vault: Vault, run_id: str, *, switch: bool = True, on_progress: OnProgress) -> Result:

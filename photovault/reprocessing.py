@@ -1,4 +1,5 @@
-"""Reprocessing: ask for a step again, for assets by name, by how their processing stands, or by dead letter."""
+"""Reprocessing: ask for a step again, for assets by name, by how their processing stands, or by dead letter; and read
+again what was parked."""
 
 from __future__ import annotations
 
@@ -100,6 +101,15 @@ def redrive(vault: Worked, owner: str, reason: str = "redriven from the dead let
     for step in {letter.queue for letter in letters}:
         vault.queue.redrive(step)
     return len(letters)
+
+
+def redrive_parked(vault: Vault) -> int:
+    """Fold parked streams again, and relay those that the relay parked; how many messages were sent.
+
+    What still can't be read or folded stays parked, with one more attempt.
+    """
+    vault.projector.redrive()
+    return vault.relay.redrive()
 
 
 def _ask(vault: Worked, stream: str, step: str, reason: str, *, actor: str, dry: bool = False) -> bool:

@@ -13,13 +13,13 @@ from datetime import datetime, timedelta
 import msgspec
 from msgspec import Struct
 
-from domain.commits import Cause, Commit, Head, derive_id, from_us, merkle_root, stream_name, to_us
+from domain.commits import VAULT_OWNER, Cause, Commit, Head, derive_id, from_us, merkle_root, stream_name, to_us
 from domain.errors import HistoryDamaged, NotFound
 from domain.events import HistorySealed
 from domain.eventstore import EventStore, verify_chain
 from domain.ports import BlobStore
 
-SEAL_STREAM = stream_name("-", "seal", "history")  # no owner's name may be a hyphen
+SEAL_STREAM = stream_name(VAULT_OWNER, "seal", "history")
 SEAL_EVERY = timedelta(days=1)
 _OVERLAP = timedelta(minutes=10)  # a commit may be stored a little after the time that it carries
 _heads = msgspec.json.Decoder(list[tuple[str, int, str]]).decode
@@ -37,6 +37,12 @@ class Audit(Struct):
     def intact(self) -> bool:
         """Whether nothing was changed, removed or put in."""
         return not self.faults
+
+
+def last_seal_hash(store: EventStore) -> str | None:
+    """Hash of the newest seal's commit, in hex: kept elsewhere, it covers every seal so far."""
+    events = store.load(SEAL_STREAM).events
+    return events[-1].commit.hash.hex() if events else None
 
 
 def last_seal(store: EventStore) -> HistorySealed | None:
@@ -85,12 +91,15 @@ def verify_history(
     commits: Iterable[Commit],
     stream: str | None = None,
     on_commit: Callable[[], None] = lambda: None,
+    against: str | None = None,
 ) -> Audit:
-    """Check hash chains, claim-checked bodies, and every head that was ever sealed.
+    """Check hash chains, claim-checked bodies, the chain of seals, and every head that was ever sealed.
 
     Args:
         commits: what to check, stream by stream, each from its first commit.
         stream: check only the sealed heads of this one.
+        against: hash of a seal's commit, in hex, that was kept elsewhere: it must still be there. That pins down all
+            seals up to it only if `commits` has the stream of the seals.
     """
     audit = Audit()
     name = ""
@@ -104,7 +113,7 @@ def verify_history(
             audit.faults.append(fault)
         on_commit()
     faulty = {fault.stream for fault in audit.faults}
-    for fault in _seal_faults(store, blobs, audit, stream):
+    for fault in _seal_faults(store, blobs, audit, stream, against):
         if fault.stream not in faulty:
             faulty.add(fault.stream)
             audit.faults.append(fault)
@@ -121,9 +130,23 @@ def _body_fault(store: EventStore, commit: Commit) -> HistoryDamaged | None:
     return None
 
 
-def _seal_faults(store: EventStore, blobs: BlobStore, audit: Audit, only: str | None) -> Iterator[HistoryDamaged]:
-    """Heads that a seal remembers and the history no longer has; the newest seal first, as it says the most."""
-    for recorded in reversed(store.load(SEAL_STREAM).events):
+def _seal_faults(
+    store: EventStore, blobs: BlobStore, audit: Audit, only: str | None, against: str | None
+) -> Iterator[HistoryDamaged]:
+    """Seals that are missing or do not follow from the one before, and heads that a seal remembers and the history no
+    longer has; the newest seal first, as it says the most."""
+    seals = store.load(SEAL_STREAM).events
+    if against is not None and against not in {recorded.commit.hash.hex() for recorded in seals}:
+        number = seals[-1].commit.number if seals else 0
+        what = f"no seal up to here has the hash {against}: seals were cut off or rewritten since it was noted"
+        yield HistoryDamaged(SEAL_STREAM, number, what)
+    root: str | None = None
+    for recorded in seals:
+        if isinstance(recorded.event, HistorySealed):
+            if recorded.event.previous_root != root:
+                yield HistoryDamaged(SEAL_STREAM, recorded.commit.number, "does not follow from the seal before it")
+            root = recorded.event.root
+    for recorded in reversed(seals):
         sealed, number = recorded.event, recorded.commit.number
         if not isinstance(sealed, HistorySealed):
             continue

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from domain.errors import ViewUnavailable
 from domain.pipeline import STEPS
 from photovault.runtime import lag
 from photovault.vault import Vault
@@ -12,7 +11,11 @@ from projections.processing import COUNTERS
 
 
 def status_of(vault: Vault) -> dict[str, Any]:
-    """The document that `status --json` prints."""
+    """The document that `status --json` prints.
+
+    Raises:
+        ViewUnavailable: the view that counts is not built, so that the numbers are not known.
+    """
     totals = _totals(vault)
     assets = totals.get("assets", {})
     events, streams = vault.commits.counts()
@@ -36,9 +39,6 @@ def status_of(vault: Vault) -> dict[str, Any]:
 
 
 def _totals(vault: Vault) -> dict[str, dict[str, int]]:
-    try:
-        _, table = vault.generations.active("processing")
-    except ViewUnavailable:
-        return {}
+    _, table = vault.generations.active("processing")
     found = vault.views.totals(table, vault.settings.owner)
     return {name: dict(counters) for name, counters in found.items()}

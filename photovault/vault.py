@@ -56,7 +56,8 @@ class Vault:
         home = settings.home
         if not create and not (home / "events.db").exists():
             raise NotFound(
-                f"there is no vault in {home}: `photovault ingest FOLDER` makes one; PHOTOVAULT_HOME says where"
+                f"there is no vault in {home}: `photovault ingest FOLDER` makes one; "
+                "--home or PHOTOVAULT_HOME says where"
             )
         home.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.clock = clock
@@ -71,7 +72,7 @@ class Vault:
         self.projector = Projector(self.store, self.views, self.generations, self.parking)
         self.relay = Relay(self.store, self.queue, self.parking)
         self.replay = Replay(self.store, self.views, self.checkpoints, self.generations.projections)
-        self.generations.ensure(empty=self.commits.last_position() == 0)
+        self.generations.ensure(empty=self.commits.last_position() == 0, tables=self.views.generations)
 
     @cached_property
     def media(self) -> MediaEngine:

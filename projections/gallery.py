@@ -37,6 +37,7 @@ class GalleryItem(Struct, frozen=True, omit_defaults=True):
     kind: str | None = None
     uploaded_at: str = ""
     taken_at: str | None = None  # local wall clock of the place, with its offset when one is known
+    taken_from: str | None = None  # who says so: "exif:DateTimeOriginal", "gps", "file_name", "file_modified" ...
     width: int | None = None  # upright
     height: int | None = None
     latitude: float | None = None
@@ -72,6 +73,7 @@ def _described(item: GalleryItem, recorded: Recorded) -> GalleryItem:
         width=event.width,
         height=event.height,
         taken_at=taken.local + _offset(taken.offset_minutes) if taken else None,
+        taken_from=taken.source if taken else None,
         latitude=place.latitude if place else None,
         longitude=place.longitude if place else None,
         camera=event.camera.name if event.camera else None,
@@ -141,6 +143,7 @@ class Gallery(Projection[GalleryItem]):
             "kind": state.kind,
             "uploaded_at": state.uploaded_at,
             "taken_at": state.taken_at,
+            "taken_from": state.taken_from,
             "width": state.width,
             "height": state.height,
             "latitude": state.latitude,

@@ -9,7 +9,7 @@ write) until the next rebuild drops it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
@@ -77,15 +77,44 @@ class Generations:
         entry = self._checkpoints.load(_KIND, name)
         return _decode(entry.value) if entry else Registered()
 
-    def ensure(self, *, empty: bool) -> None:
+    def ensure(self, *, empty: bool, tables: Callable[[], Mapping[str, Collection[int]]] | None = None) -> None:
         """Give every projection without a generation its first: active at once when the history is empty, else
-        backfilling until a replay has filled it."""
-        for projection in self.projections.values():
-            if self.registered(projection.name).last == 0:
-                self._views.create(projection.table(1))
-                first = Generation(1, projection.version, "active" if empty else "backfilling", to_us(self._clock()))
-                value = _encode(Registered(1 if empty else None, 1, (first,)))
-                self._checkpoints.save(_KIND, projection.name, value, expected=0)
+        backfilling until a replay has filled it.
+
+        Args:
+            tables: looks up the generations of each projection that the view store holds, where it may have been lost
+                or kept without the register. A generation without its table is forgotten. What an earlier register
+                left is never taken for a new generation's rows: it gets a number of its own, is neither fed nor read,
+                and is dropped by the next rebuild.
+        """
+        registered = {name: self.registered(name) for name in self.projections}
+        held = tables() if tables else None  # after the register: what that names was made before
+        for name, projection in self.projections.items():
+            if registered[name].last == 0:
+                self._found(projection, sorted(held.get(name, ())) if held else [], empty=empty)
+            elif held is not None:
+                lost = {g.number for g in registered[name].generations}.difference(held.get(name, ()))
+                if lost:
+                    self._forget(name, lost)
+
+    def _found(self, projection: Projection[Any], leftovers: Sequence[int], *, empty: bool) -> None:
+        now = to_us(self._clock())
+        number = max(leftovers, default=0) + 1
+        self._views.create(projection.table(number))
+        generations = (
+            *(Generation(left, 0, "backfilling", now) for left in leftovers),
+            Generation(number, projection.version, "active" if empty else "backfilling", now),
+        )
+        value = _encode(Registered(number if empty else None, number, generations))
+        self._checkpoints.save(_KIND, projection.name, value, expected=0)
+
+    def _forget(self, name: str, lost: Collection[int]) -> None:
+        def change(registered: Registered) -> Registered:
+            kept = tuple(g for g in registered.generations if g.number not in lost)
+            active = None if registered.active in lost else registered.active
+            return structs.replace(registered, active=active, generations=kept)
+
+        self._change(name, change)
 
     def begin(self, name: str) -> Generation:
         """A new, empty generation, fed by the live projector from now on."""
@@ -116,9 +145,11 @@ class Generations:
 
         def change(registered: Registered) -> Registered:
             generation = registered.find(number)
-            if generation is None or generation.status not in ("ready", "draining", "active"):
-                status = generation.status if generation else "missing"
-                raise InvalidInput(f"generation {number} of {name} is {status}, not ready: replay it first")
+            if generation is None:
+                there = ", ".join(str(g.number) for g in registered.generations) or "none"
+                raise InvalidInput(f"{name} has no generation {number}; it has: {there}")
+            if generation.status not in ("ready", "draining", "active"):
+                raise InvalidInput(f"generation {number} of {name} is {generation.status}, not ready: replay it first")
             before[:] = [registered.active]
             if registered.active is not None and registered.active != number:
                 registered = _with_status(registered, registered.active, "draining")
@@ -156,7 +187,7 @@ class Generations:
         registered = self.registered(name)
         generation = registered.find(registered.active)
         if generation is None:
-            raise ViewUnavailable(f"view {name} has not been built yet: run `photovault replay --projection {name}`")
+            raise ViewUnavailable(f"view {name} has not been built yet, or was lost: run `photovault replay`")
         if generation.version != projection.version:
             raise ViewUnavailable(
                 f"view {name} was built by version {generation.version} of its code, this is version "

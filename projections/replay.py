@@ -185,7 +185,7 @@ class Replay:
         """A run by its id."""
         entry = self._checkpoints.load(_RUN, run_id)
         if entry is None:
-            raise NotFound(f"there is no replay {run_id}: `photovault replay --list` shows those there are")
+            raise _no_run(run_id)
         return _runs(entry.value)
 
     def runs(self) -> list[Run]:
@@ -363,7 +363,7 @@ class Replay:
         while True:
             entry = self._checkpoints.load(_RUN, run_id)
             if entry is None:
-                raise NotFound(f"there is no replay {run_id}")
+                raise _no_run(run_id)
             run = structs.replace(_runs(entry.value), stopped=stopped)
             if self._checkpoints.save(_RUN, run_id, _encode(run), expected=entry.revision):
                 return run
@@ -375,6 +375,10 @@ class Replay:
     @staticmethod
     def _damage_kind(run: Run) -> str:
         return f"{_RUN}-damage/{run.id}"
+
+
+def _no_run(run_id: str) -> NotFound:
+    return NotFound(f"there is no unfinished replay {run_id}: `photovault replay --list` shows those there are")
 
 
 def _slices(folded: Iterator[Folded], size: int) -> Iterator[list[Folded]]:

@@ -12,36 +12,13 @@ import heapq
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeAlias
 
-import msgspec
-from msgspec import Struct
-
 from adapters.aws.connection import Aws, Costs, attempts
 from adapters.aws.objects import put_if_absent
 from domain.commits import Commit, from_us
+from events_schema.lines import from_line, to_line
 
 _PREFIX = "events/"
 _SUFFIX = ".jsonl.gz"
-
-
-class _Line(Struct, frozen=True):
-    """A commit as a line of JSON; hashes in hex."""
-
-    stream: str
-    commit: int
-    first_version: int
-    count: int
-    commit_id: str
-    recorded_us: int
-    actor: str
-    correlation_id: str
-    causation_id: str | None
-    body: str
-    prev_hash: str
-    hash: str
-
-
-_encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(_Line).decode
 
 
 class CommitArchive:
@@ -100,7 +77,7 @@ class CommitArchive:
     def _open(self, key: str) -> Iterator[Commit]:
         answer = self._client.get_object(Bucket=self._bucket, Key=key)
         self.costs.add(attempts(answer))
-        return map(_from_line, gzip.decompress(answer["Body"].read()).splitlines())
+        return (from_line(line).commit() for line in gzip.decompress(answer["Body"].read()).splitlines())
 
     def _objects(self, since_us: int, until_us: int) -> Iterator[tuple[int, str]]:
         """(time of the first commit, key) of the objects that may hold commits of the window, by time."""
@@ -118,7 +95,7 @@ class CommitArchive:
             query = {"ContinuationToken": answer["NextContinuationToken"]}
 
     def _put(self, hour: str, commits: list[Commit]) -> str:
-        lines = b"".join(_encode(_to_line(commit)) + b"\n" for commit in commits)
+        lines = b"".join(to_line(commit) + b"\n" for commit in commits)
         digest = hashlib.sha256(lines).hexdigest()[:32]
         key = f"{self._prefix}{hour}/{commits[0].recorded_us:016d}-{digest}{_SUFFIX}"
         put_if_absent(self._client, self.costs, self._bucket, key, gzip.compress(lines, 6, mtime=0))
@@ -140,38 +117,3 @@ def _order(commit: Commit) -> tuple[int, str, int]:
 
 def _hour(us: int) -> str:
     return from_us(us).strftime("%Y/%m/%d/%H")
-
-
-def _to_line(commit: Commit) -> _Line:
-    return _Line(
-        commit.stream,
-        commit.number,
-        commit.first_version,
-        commit.count,
-        commit.commit_id,
-        commit.recorded_us,
-        commit.actor,
-        commit.correlation_id,
-        commit.causation_id,
-        commit.body.decode(),
-        commit.prev_hash.hex(),
-        commit.hash.hex(),
-    )
-
-
-def _from_line(text: bytes) -> Commit:
-    line = _decode(text)
-    return Commit(
-        line.stream,
-        line.commit,
-        line.first_version,
-        line.count,
-        line.commit_id,
-        line.recorded_us,
-        line.actor,
-        line.correlation_id,
-        line.causation_id,
-        line.body.encode(),
-        bytes.fromhex(line.prev_hash),
-        bytes.fromhex(line.hash),
-    )

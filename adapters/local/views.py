@@ -7,7 +7,7 @@ import re
 import sqlite3
 import zlib
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from domain.errors import InvalidInput, NotFound
 from domain.ports import Move, Page, Row, ViewTable
 
 _NAME = re.compile(r"^[a-z][a-z0-9_]{0,62}$")
+_GENERATION = re.compile(r"^view_([a-z0-9_]+)_g(\d+)$")  # the inverse of `domain.ports.ViewTable.name` and `_name`
 _FETCH = 1000
 _PAGE_BYTES = 8192  # some ten rows a page: a replay splits half as many pages as with 4 KB
 
@@ -59,6 +60,14 @@ class SqliteViewStore:
         """Remove a generation with all its rows."""
         name = _name(table)
         self._db.execute_script(f"DROP TABLE IF EXISTS {name}; DROP TABLE IF EXISTS {name}_totals;")
+
+    def generations(self) -> Mapping[str, Collection[int]]:
+        """The generations whose tables are here, by the name of their projection."""
+        found: dict[str, list[int]] = defaultdict(list)
+        for (name,) in self._db.reader.execute("SELECT name FROM sqlite_master WHERE type='table'"):
+            if match := _GENERATION.match(name):
+                found[match[1]].append(int(match[2]))
+        return found
 
     # --- rows ---
 

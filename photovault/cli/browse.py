@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from domain.commits import to_us
-from domain.errors import InvalidInput
-from domain.ports import Page, ViewStore, ViewTable
+from domain.errors import InvalidInput, NotFound
+from domain.ports import Page, Row, ViewStore, ViewTable
 from photovault.auditing import Life, life_of, size
-from photovault.cli.app import Cursor, Json, Limit, open_vault
-from photovault.cli.output import coloured, exit_unless, moment, out, print_json, progress_bar, table
-from photovault.finding import find_asset
-from photovault.moments import parse_moment
-from photovault.page import write_page
+from photovault.cli.app import Cursor, Json, Limit, open_vault, refuse_others
+from photovault.cli.output import coloured, exit_unless, moment, number, out, print_json, progress_bar, table
+from photovault.finding import asset_id, find_asset
+from photovault.moments import parse_local, parse_moment
+from photovault.page import taken_text, write_page
 from photovault.rebuilding import at_moment
 from photovault.runtime import catch_up
 from photovault.sealing import verify_history
@@ -27,6 +28,8 @@ AsOf = Annotated[
     str | None, typer.Option("--as-of", help="Show a past moment: 2026-11-24, or 2026-11-24T10:30:00Z.", metavar="TIME")
 ]
 ATTENTION = "attention"
+_STATES = ("done", "processing", "quarantined", "given_up")
+_SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
 def register(app: typer.Typer) -> None:
@@ -54,6 +57,14 @@ def query(
     json: Json = False,
 ) -> None:
     """Look at a view: the gallery (newest first), the pictures made, how processing stands, the library's totals."""
+    if view == "library":
+        refuse_others(context, "query library", "view", "as_of")
+    elif asset is not None:
+        refuse_others(
+            context, f"query {view} --asset", "view", "asset", "as_of", *(["html"] if view == "gallery" else ())
+        )
+    elif view != "gallery":
+        refuse_others(context, f"query {view}", "view", "as_of", "asset", "limit", "cursor")
     with open_vault(context) as vault:
         catch_up(vault)
         projection, view_table, views = _view(vault, view, as_of)
@@ -62,23 +73,27 @@ def query(
             items: list[dict[str, Any]] = [{"name": name, **totals[name]} for name in sorted(totals)]
             _show(view, items, None, json=json)
             return
+        hidden = 0
         if asset is not None:
             key = find_asset(vault, asset).rpartition("#")[2]
             page = views.query(view_table, vault.settings.owner, low=key, high=key + "\0", limit=1)
         elif view == "gallery":
-            page = _timeline(vault, views, view_table, state, since, until, oldest_first, limit, cursor)
+            everything = state is not None or (json and html is None)
+            page, hidden = _timeline(
+                vault, projection, views, view_table, state, since, until, oldest_first, limit, cursor, everything
+            )
         else:
-            if state or since or until or oldest_first:
-                raise InvalidInput("--state, --since, --until and --oldest-first are for the gallery")
             high = PATHS if view == "files" else None  # rows of single paths stand behind those of the assets
             page = views.query(view_table, vault.settings.owner, limit=limit, cursor=cursor, high=high)
         items = [projection.show(projection.decode(row.data), vault.locate) for row in page.rows]
         if html is not None:
-            if view != "gallery":
-                raise InvalidInput("--html is for the gallery")
-            out.print(f"{write_page(items, html)} pictures on {html}")
-            return
+            shown = write_page(items, html)
+            if not json:
+                out.print(f"{number(shown, 'picture')} on {html}")
+                return
         _show(view, items, page.cursor, json=json)
+        if hidden and not json:
+            out.print(f"[dim]{hidden:,} quarantined not listed: --state quarantined shows them[/dim]")
 
 
 def _view(vault: Vault, name: str, as_of: str | None) -> tuple[Projection[Any], ViewTable, ViewStore]:
@@ -91,6 +106,7 @@ def _view(vault: Vault, name: str, as_of: str | None) -> tuple[Projection[Any], 
 
 def _timeline(
     vault: Vault,
+    projection: Projection[Any],
     views: ViewStore,
     view_table: ViewTable,
     state: str | None,
@@ -99,23 +115,33 @@ def _timeline(
     oldest_first: bool,
     limit: int,
     cursor: str | None,
-) -> Page:
-    states = ("done", "processing", "quarantined", "given_up")
-    if state is not None and state not in states:
-        raise InvalidInput(f"{state!r} is not a state; there are: {', '.join(states)}")
+    everything: bool,
+) -> tuple[Page, int]:
+    """A page of the timeline; unless `everything` is wanted without what is quarantined, and how many that were."""
+    if state is not None and state not in _STATES:
+        raise InvalidInput(f"{state!r} is not a state; there are: {', '.join(_STATES)}")
     prefix = f"{state}#" if state else ""
-    low = prefix + (since or "")
-    high = prefix + until if until else (f"{state}$" if state else None)
-    return views.query(
-        view_table,
-        vault.settings.owner,
-        index="state" if state else "timeline",
-        low=low,
-        high=high,
-        descending=not oldest_first,
-        limit=limit,
-        cursor=cursor,
-    )
+    low = prefix + (parse_local(since) if since else "")
+    high = prefix + parse_local(until) if until else (f"{state}$" if state else None)
+    rows: list[Row] = []
+    hidden = 0
+    while True:
+        page = views.query(
+            view_table,
+            vault.settings.owner,
+            index="state" if state else "timeline",
+            low=low,
+            high=high,
+            descending=not oldest_first,
+            limit=limit - len(rows),
+            cursor=cursor,
+        )
+        listed = [row for row in page.rows if everything or projection.decode(row.data).state != "quarantined"]
+        hidden += len(page.rows) - len(listed)
+        rows += listed
+        cursor = page.cursor
+        if cursor is None or len(rows) >= limit:
+            return Page(rows, cursor), hidden
 
 
 def _show(view: str, items: list[dict[str, Any]], cursor: str | None, *, json: bool) -> None:
@@ -157,7 +183,7 @@ def _show_gallery(items: list[dict[str, Any]]) -> None:
     for item in items:
         place = "" if item["latitude"] is None else f"{item['latitude']:.4f}, {item['longitude']:.4f}"
         pixels = f"{item['width']} x {item['height']}" if item["width"] else ""
-        taken = (item["taken_at"] or "").replace("T", " ")[:19]
+        taken = taken_text(item, 19)
         rows.append(
             (item["asset"][:8], taken, item["file_name"], coloured(item["state"]), pixels, item["camera"], place)
         )
@@ -175,19 +201,29 @@ def audit(
     verify: Annotated[
         bool, typer.Option("--verify", help="Check that the history was not changed: of one asset, or all of it.")
     ] = False,
+    against: Annotated[
+        str | None,
+        typer.Option(help="--verify: a seal's hash that you noted; the seal must still be there.", metavar="HASH"),
+    ] = None,
     as_of: AsOf = None,
     limit: Limit = 50,
     cursor: Cursor = None,
     json: Json = False,
 ) -> None:
     """The life of one photo: every step, when, how long, by which version, what failed and why, what is still due."""
+    if verify:
+        refuse_others(context, "audit --verify", "verify", *(["against"] if asset is None else ["asset"]))
+    elif failed:
+        refuse_others(context, "audit --failed", "failed", "limit", "cursor")
+    else:
+        refuse_others(context, "audit ASSET", "asset", "as_of")
+    if against is not None and not _SHA256.fullmatch(against):
+        raise InvalidInput(f"{against!r} is not a seal's hash: `photovault events seal` prints 64 digits, 0-9 and a-f")
     with open_vault(context) as vault:
         if verify:
-            _verify(vault, asset, json=json)
+            _verify(vault, asset, against, json=json)
             return
         if failed:
-            if asset is not None:
-                raise InvalidInput("give an asset or --failed, not both")
             catch_up(vault)
             _show_failed(vault, limit, cursor, json=json)
             return
@@ -199,6 +235,8 @@ def audit(
         if as_of is not None:
             before = to_us(parse_moment(as_of))
             events = [each for each in events if each.commit.recorded_us < before]
+            if not events:
+                raise NotFound(f"asset {asset_id(stream)} did not exist yet at {as_of}")
         life = life_of(stream, events)
         if json:
             print_json(life)
@@ -233,7 +271,7 @@ def _show_life(life: Life) -> None:
     table(None, columns, rows)
     for due in life.due:
         when = f", next attempt {moment(due.next_attempt_at)} UTC" if due.next_attempt_at else ""
-        out.print(f"still due: [bold]{due.step}[/bold] ({due.status}, {due.attempts} attempts{when})")
+        out.print(f"still due: [bold]{due.step}[/bold] ({due.status}, {number(due.attempts, 'attempt')}{when})")
     if not life.due:
         out.print("nothing is due")
 
@@ -288,7 +326,7 @@ def _show_failed(vault: Vault, limit: int, cursor: str | None, *, json: bool) ->
         out.print(f"\nmore: --cursor {page.cursor}")
 
 
-def _verify(vault: Vault, asset: str | None, *, json: bool) -> None:
+def _verify(vault: Vault, asset: str | None, against: str | None, *, json: bool) -> None:
     stream = find_asset(vault, asset) if asset is not None else None
     total = vault.commits.last_position()
     commits = (
@@ -297,7 +335,7 @@ def _verify(vault: Vault, asset: str | None, *, json: bool) -> None:
         else (commit for segment in vault.commits.segments(1) for commit in vault.commits.segment(segment))
     )
     with progress_bar("verify", None if stream else total) as bar:
-        found = verify_history(vault.store, vault.blobs, commits, stream, bar.advance)
+        found = verify_history(vault.store, vault.blobs, commits, stream, bar.advance, against)
     if json:
         faults = [{"stream": f.stream, "commit": f.number, "what": f.what} for f in found.faults]
         print_json(
@@ -312,9 +350,10 @@ def _verify(vault: Vault, asset: str | None, *, json: bool) -> None:
     else:
         for fault in found.faults:
             out.print(coloured("given_up"), f"stream {fault.stream}, commit {fault.number}: {fault.what}", markup=False)
-        verdict = "intact" if found.intact else f"DAMAGED in {len(found.faults)} places"
+        verdict = "intact" if found.intact else f"DAMAGED in {number(len(found.faults), 'place')}"
         out.print(
-            f"{found.commits:,} commits in {found.streams:,} streams against {found.seals} seals: {verdict}",
+            f"{number(found.commits, 'commit')} in {number(found.streams, 'stream')} against "
+            f"{number(found.seals, 'seal')}: {verdict}",
             markup=False,
         )
     exit_unless(found.intact)

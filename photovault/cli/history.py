@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,11 +17,11 @@ from events_schema import generate
 from events_schema.contract import FOLDER, read_folder
 from photovault.auditing import describe
 from photovault.cli.app import Cursor, Json, Limit, open_vault
-from photovault.cli.output import err, exit_unless, moment, out, print_json, progress_bar, table
+from photovault.cli.output import err, exit_unless, moment, number, out, print_json, progress_bar, table
 from photovault.exporting import export_history, import_history
 from photovault.finding import find_asset
 from photovault.runtime import catch_up
-from photovault.sealing import SEAL_STREAM, seal, verify_history
+from photovault.sealing import last_seal_hash, seal, verify_history
 from photovault.vault import Vault
 
 events = typer.Typer(no_args_is_help=True, help="The history itself: tail, show, export, import, seal.")
@@ -42,19 +43,28 @@ def tail(
     cursor: Cursor = None,
     json: Json = False,
 ) -> None:
-    """The newest events, the latest last; with --cursor those after an earlier page."""
+    """The newest events, the latest last; with --cursor those after an earlier page.
+
+    With --follow and --json each event is a line of JSON, printed as it comes.
+    """
     with open_vault(context) as vault:
         position = _position(cursor) if cursor else max(0, vault.commits.last_position() - limit)
         page = vault.commits.tail(str(position), limit)
         shown = [recorded for commit in page.commits for recorded in _events_of(vault, commit)]
-        if json:
+        if json and not follow:
             print_json({"items": [_item(each) for each in shown], "cursor": page.checkpoint})
             return
-        _table(shown)
+        if json:
+            _print_lines(shown)
+        else:
+            _table(shown)
         while follow:
             page = vault.commits.tail(page.checkpoint, 500)
-            for commit in page.commits:
-                for each in _events_of(vault, commit):
+            news = [recorded for commit in page.commits for recorded in _events_of(vault, commit)]
+            if json:
+                _print_lines(news)
+            else:
+                for each in news:
                     out.print(*_cells(each), markup=False)
             time.sleep(_FOLLOW_SECONDS)
 
@@ -88,7 +98,7 @@ def export(
     with open_vault(context) as vault:
         with progress_bar("export", vault.commits.last_position()) as bar:
             written = export_history(vault.store, vault.blobs, to, bar.advance)
-        print_json({"commits": written, "file": str(to)}) if json else out.print(f"{written:,} commits in {to}")
+        print_json({"commits": written, "file": str(to)}) if json else out.print(f"{number(written, 'commit')} in {to}")
 
 
 @events.command("import")
@@ -107,7 +117,7 @@ def import_(
         if json:
             print_json({"commits": done.commits, "added": done.added, "known": done.known, "intact": audit.intact})
         else:
-            out.print(f"{done.commits:,} commits read: {done.added:,} added, {done.known:,} known")
+            out.print(f"{number(done.commits, 'commit')} read: {done.added:,} added, {done.known:,} known")
             for fault in audit.faults:
                 err.print(str(fault), markup=False)
         exit_unless(audit.intact)
@@ -115,16 +125,21 @@ def import_(
 
 @events.command("seal")
 def seal_now(context: typer.Context, json: Json = False) -> None:
-    """Seal the heads of all streams that changed under a Merkle root. `work` does it once a day."""
+    """Seal the heads of all streams that changed under a Merkle root. `work` does it once a day.
+
+    Prints the hash of the newest seal, for `audit --verify --against`.
+    """
     with open_vault(context) as vault:
         sealed = seal(vault.store, vault.blobs, utc_now())
+        found = last_seal_hash(vault.store)
         if json:
-            print_json({"root": sealed.root if sealed else None, "streams": sealed.streams if sealed else 0})
-        elif sealed is None:
-            out.print("nothing has changed since the last seal")
-        else:
-            out.print(f"{sealed.streams:,} streams sealed. Note this hash elsewhere, it covers all seals so far:")
-            out.print(vault.store.load(SEAL_STREAM).events[-1].commit.hash.hex())
+            root, streams = (sealed.root, sealed.streams) if sealed else (None, 0)
+            print_json({"root": root, "streams": streams, "hash": found})
+            return
+        what = f"{number(sealed.streams, 'stream')} sealed" if sealed else "nothing has changed since the last seal"
+        out.print(f"{what}. Note this hash elsewhere, it covers all seals so far:" if found else what)
+        if found:
+            out.print(found)
 
 
 def schema(
@@ -202,6 +217,11 @@ def _item(recorded: Recorded) -> dict[str, Any]:
         "hash": commit.hash.hex(),
         "data": msgspec.to_builtins(recorded.event),
     }
+
+
+def _print_lines(shown: list[Recorded]) -> None:
+    sys.stdout.buffer.write(b"".join(msgspec.json.encode(_item(each)) + b"\n" for each in shown))
+    sys.stdout.flush()
 
 
 def _cells(recorded: Recorded) -> tuple[str, ...]:

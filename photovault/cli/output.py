@@ -38,6 +38,11 @@ def exit_unless(good: bool) -> None:
         raise typer.Exit(1)
 
 
+def number(count: int, thing: str) -> str:
+    """So many of a thing: "1 stream", "2,000 streams"."""
+    return f"{count:,} {thing}" if count == 1 else f"{count:,} {thing}s"
+
+
 def clean(text: object) -> str:
     """Text from a file or an event, without what would drive a terminal."""
     return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in str(text))

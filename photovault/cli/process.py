@@ -12,10 +12,10 @@ import typer
 from domain.commits import from_us, split_stream
 from domain.pipeline import STEPS
 from photovault.cli.app import Json, open_vault
-from photovault.cli.output import coloured, err, out, print_json, progress_bar, table
+from photovault.cli.output import coloured, err, moment, number, out, print_json, progress_bar, table
 from photovault.importer import Report, find_files, import_files
 from photovault.page import write_page
-from photovault.reprocessing import Selection, dead_letters, redrive, reprocess
+from photovault.reprocessing import Selection, dead_letters, redrive, redrive_parked, reprocess
 from photovault.runtime import Runtime, Tick, catch_up
 from photovault.statistics import status_of
 from photovault.vault import Vault
@@ -30,6 +30,7 @@ def register(app: typer.Typer) -> None:
     app.command()(status)
     app.command("reprocess")(reprocess_command)
     app.command("dead-letters")(dead_letters_command)
+    app.command("parked")(parked_command)
     app.command(hidden=True)(demo)
 
 
@@ -48,7 +49,7 @@ def ingest(
         if process:
             _work(vault, watch=False)
         if json:
-            print_json({name: getattr(report, name) for name in ("found", "added", "known", "refused")})
+            print_json({name: getattr(report, name) for name in ("found", "added", "known", "refused", "refusals")})
             return
         _print_report(report)
         if report.added and not process:
@@ -104,7 +105,7 @@ def reprocess_command(
             print_json({"step": step, "assets": asked, "dry_run": dry_run})
             return
         would = "would run" if dry_run else "is to run"
-        out.print(f"{step} {would} again for {len(asked)} assets.")
+        out.print(f"{step} {would} again for {number(len(asked), 'asset')}.")
         if asked and not dry_run:
             out.print("Next: [bold]photovault work[/bold]")
 
@@ -135,8 +136,47 @@ def dead_letters_command(
         rows = [(str(i["asset"])[:8], i["step"], i["reason"], str(i["buried_at"])[:19]) for i in items]
         table(None, ("asset", "step", "why", "since (UTC)"), rows)
         if again and letters:
-            out.print(f"{redriven} steps are to run again. Next: [bold]photovault work[/bold]")
+            out.print(f"{number(redriven, 'step')} to run again. Next: [bold]photovault work[/bold]")
         elif not letters:
+            out.print("there are none")
+
+
+def parked_command(
+    context: typer.Context,
+    again: Annotated[
+        bool, typer.Option("--redrive", help="Read them again, from the history; what can be read waits no longer.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Streams that a view or the pipeline could not take in, and why; try them again when the cause is gone."""
+    with open_vault(context) as vault:
+        catch_up(vault)
+        before = {(p.consumer, p.stream) for p in vault.parking.list()}
+        sent = redrive_parked(vault) if again else 0
+        waiting = vault.parking.list()
+        redriven = len(before - {(p.consumer, p.stream) for p in waiting})
+        items = [
+            {
+                "consumer": p.consumer,
+                "stream": p.stream,
+                "commit": p.commit,
+                "error": p.error,
+                "attempts": p.attempts,
+                "since": from_us(p.parked_us),
+            }
+            for p in waiting
+        ]
+        if json:
+            print_json({"items": items, "cursor": None, "redriven": redriven})
+            return
+        rows = [(p.consumer, p.stream, p.commit, p.error, p.attempts, moment(from_us(p.parked_us))) for p in waiting]
+        if rows:
+            table(None, ("consumer", "stream", ">commit", "error", ">tries", "since (UTC)"), rows)
+        if again and before:
+            out.print(f"{redriven} of {len(before)} no longer parked" + (", still parked: see above" if rows else ""))
+            if sent:
+                out.print("Next: [bold]photovault work[/bold]")
+        elif not rows:
             out.print("there are none")
 
 
@@ -189,7 +229,7 @@ def _work(vault: Vault, *, watch: bool) -> None:
 
 def _print_report(report: Report) -> None:
     out.print(
-        f"{report.found} files found: [green]{report.added} added[/green], {report.known} known, "
+        f"{number(report.found, 'file')} found: [green]{report.added} added[/green], {report.known} known, "
         f"{report.refused} refused"
     )
     if report.refusals:
@@ -218,9 +258,11 @@ def _print_status(found: dict[str, Any]) -> None:
         ("projection", ">generation", ">lag"),
         [(name, view["generation"], view["lag"]) for name, view in found["projections"].items()],
     )
-    out.print(f"\n{found['events']:,} events in {found['streams']:,} streams")
+    out.print(f"\n{number(found['events'], 'event')} in {number(found['streams'], 'stream')}")
     for parked in found["parked"]:
         out.print(coloured("failed"), f"{parked['consumer']} waits for {parked['stream']}: {parked['error']}")
+    if found["parked"]:
+        out.print("When the cause is gone: [bold]photovault parked --redrive[/bold]")
 
 
 def _print_tour(vault: Vault) -> None:

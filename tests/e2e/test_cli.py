@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import shutil
 import sqlite3
@@ -12,8 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
+from domain.asset import asset_stream
+from domain.commits import NEW, Cause
+from domain.events import AssetUploaded
 from photovault.cli import main
+from photovault.config import Settings
+from photovault.vault import Vault
+from projections.replay import Target
 from tests.support.factories import jpeg
 
 
@@ -70,10 +78,11 @@ def cli(worked: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Cli
 
 
 def test_ingest_counts_what_it_found_added_knew_and_refused(photos: Path, cli: Cli, tmp_path: Path) -> None:
+    refusals = [{"path": str(photos / "notes.txt"), "reason": "it is not a picture or video: .txt file"}]
     first = cli.json("ingest", photos, home=tmp_path / "new")
-    assert first == {"found": 9, "added": 7, "known": 1, "refused": 1}
+    assert first == {"found": 9, "added": 7, "known": 1, "refused": 1, "refusals": refusals}
     again = cli.json("ingest", photos, home=tmp_path / "new")
-    assert again == {"found": 9, "added": 0, "known": 8, "refused": 1}
+    assert again == {"found": 9, "added": 0, "known": 8, "refused": 1, "refusals": refusals}
 
 
 def test_ingest_tells_a_person_which_files_it_refused_and_what_to_do_next(
@@ -105,7 +114,7 @@ def test_the_gallery_has_a_contract_for_scripts(cli: Cli) -> None:
     items = cli.json("query", "gallery", "--state", "done")["items"]
     assert len(items) == 5
     for item in items:
-        assert {"asset", "file_name", "state", "kind", "taken_at", "width", "height"} <= item.keys()
+        assert {"asset", "file_name", "state", "kind", "taken_at", "taken_from", "width", "height"} <= item.keys()
         assert {"latitude", "longitude", "camera", "renditions"} <= item.keys()
         assert (item["width"], item["height"]) == (400, 300)
         assert set(item["renditions"]) == {"small", "medium", "large"}
@@ -124,6 +133,33 @@ def test_a_cursor_walks_through_the_gallery_once(cli: Cli) -> None:
             break
         cursor = ["--cursor", page["cursor"]]
     assert len(seen) == len(set(seen)) == 7
+
+
+def test_a_person_sees_what_is_quarantined_only_when_asking_for_it(cli: Cli) -> None:
+    code, out, _ = cli("query", "gallery", "--limit", "5")
+    assert code == 0
+    assert out.count("photo_") == 5
+    assert "cut.jpg" not in out
+    assert "2 quarantined not listed: --state quarantined" in out
+    assert "cut.jpg" in cli("query", "gallery", "--state", "quarantined")[1]
+    assert len(cli.json("query", "gallery")["items"]) == 7
+
+
+def test_a_date_that_no_camera_wrote_is_marked(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "IMG_20200102_030405.jpg").write_bytes(jpeg(77, 400, 300))
+    with Image.open(io.BytesIO(jpeg(78, 400, 300))) as picture:
+        exif = picture.getexif()
+        exif.get_ifd(0x8769)[0x9003] = "2019:05:06 07:08:09"  # DateTimeOriginal
+        picture.save(tmp_path / "dated.jpg", exif=exif)
+    cli("ingest", tmp_path / "IMG_20200102_030405.jpg", tmp_path / "dated.jpg", "--work")
+    items = {item["file_name"]: item for item in cli.json("query", "gallery")["items"]}
+    assert items["IMG_20200102_030405.jpg"]["taken_from"] == "file_name"
+    assert items["dated.jpg"]["taken_from"] == "exif:DateTimeOriginal"
+    listing = cli("query", "gallery")[1]
+    assert "~2020-01-02 03:04:05" in listing
+    assert " 2019-05-06 07:08:09" in listing
+    cli("query", "gallery", "--html", tmp_path / "page.html")
+    assert "~2020-01-02 03:04" in (tmp_path / "page.html").read_text()
 
 
 @pytest.mark.parametrize("view", ["gallery", "renditions", "processing", "library", "files"])
@@ -178,6 +214,12 @@ def test_audit_as_of_shows_the_past_only(cli: Cli, photos: Path) -> None:
     assert [due["step"] for due in past["due"]] == ["validate"]
 
 
+def test_an_asset_that_was_not_there_yet_has_no_life_to_tell(cli: Cli, photos: Path) -> None:
+    code, _, err = cli("audit", photos / "photo_2.jpg", "--as-of", "2001")
+    assert code == 1
+    assert "did not exist yet at 2001" in err
+
+
 def test_query_as_of_shows_the_past_only(cli: Cli, photos: Path) -> None:
     entries = cli.json("audit", photos / "photo_2.jpg")["entries"]
     items = cli.json("query", "gallery", "--as-of", entries[1]["at"])["items"]
@@ -207,7 +249,60 @@ def test_one_can_go_back_to_the_generation_before(cli: Cli) -> None:
     cli.json("replay", "--projection", "gallery")
     items = {item["projection"]: item for item in cli.json("projections", "--switch", "gallery:1")["items"]}
     assert items["gallery"]["active"] == 1
-    assert cli("projections", "--switch", "gallery:7")[0] == 2
+    code, _, err = cli("projections", "--switch", "gallery:7")
+    assert code == 2
+    assert "gallery has no generation 7; it has: 1, 2" in err
+
+
+def test_runs_that_are_not_finished_are_listed_and_gone_on_with(cli: Cli) -> None:
+    assert cli.json("replay", "--list") == {"items": [], "cursor": None}
+    code, _, err = cli("replay", "--resume", "nope")
+    assert code == 1
+    assert "photovault replay --list" in err
+    with Vault(Settings.of({}, cli.home)) as vault:  # what a replay that was killed leaves
+        number = vault.generations.begin("gallery").number
+        run = vault.replay.start([Target("gallery", number)], 2)
+        vault.replay.stop(run.id)
+    (item,) = cli.json("replay", "--list")["items"]
+    assert (item["run"], item["projections"], item["stopped"]) == (run.id, ["gallery"], True)
+    assert run.id in cli("replay", "--list")[1]
+    assert cli.json("replay", "--resume", run.id)["switched"]
+    assert cli.json("replay", "--list")["items"] == []
+
+
+def test_a_run_whose_rows_a_later_replay_dropped_is_not_offered_any_more(cli: Cli) -> None:
+    with Vault(Settings.of({}, cli.home)) as vault:
+        vault.replay.start([Target("gallery", vault.generations.begin("gallery").number)], 2)
+    cli.json("replay")
+    assert cli.json("replay", "--list")["items"] == []
+
+
+LOST_VIEWS = ("views.db", "views.db-wal", "views.db-shm")
+LOST_WORK = ("work.db", "work.db-wal", "work.db-shm")
+
+
+@pytest.mark.parametrize("lost", [LOST_VIEWS, LOST_WORK, LOST_VIEWS + LOST_WORK], ids=["views", "work", "both"])
+def test_a_lost_database_is_said_and_a_replay_makes_it_again(
+    cli: Cli, photos: Path, lost: tuple[str, ...], tmp_path: Path
+) -> None:
+    before = cli.json("status")["assets"], cli.json("query", "gallery")
+    for name in lost:
+        (cli.home / name).unlink(missing_ok=True)
+    for call in (["status"], ["query", "gallery"], ["verify"]):
+        code, _, err = cli(*call)
+        assert code == 1
+        assert "run `photovault replay`" in err
+    (tmp_path / "more.jpg").write_bytes(jpeg(4711, 400, 300))
+    assert cli.json("ingest", photos, tmp_path / "more.jpg")["added"] == 1
+    (asset,) = cli.json("events", "tail", "--limit", "1")["items"]
+    assert cli.json("replay")["switched"]
+    assert cli.json("verify")["equal"]
+    assert cli.json("status")["assets"]["total"] == before[0]["total"] + 1
+    items = [item for item in cli.json("query", "gallery")["items"] if item["asset"] not in asset["stream"]]
+    assert items == before[1]["items"]
+    with Vault(Settings.of({}, cli.home)) as vault:  # nothing is left that the register does not name
+        held = vault.views.generations()["gallery"]
+        assert set(held) == {g.number for g in vault.generations.registered("gallery").generations}
 
 
 def test_verify_finds_a_row_that_was_changed_and_replay_of_the_asset_mends_it(cli: Cli, photos: Path) -> None:
@@ -249,6 +344,31 @@ def test_audit_verify_finds_a_tail_that_was_cut_off(cli: Cli, photos: Path) -> N
     assert "cut off" in faults[0]["what"]
 
 
+def test_a_seal_s_hash_that_was_noted_shows_that_seals_were_cut_off(cli: Cli, photos: Path, tmp_path: Path) -> None:
+    noted = cli.json("events", "seal")["hash"]
+    (tmp_path / "more.jpg").write_bytes(jpeg(4711, 400, 300))
+    cli("ingest", tmp_path / "more.jpg")
+    newest = cli.json("events", "seal")
+    assert newest["streams"] >= 1
+    assert newest["hash"] in cli("events", "seal")[1]  # nothing to seal, and the hash to keep all the same
+    for known in (noted, newest["hash"]):
+        assert cli.json("audit", "--verify", "--against", known)["intact"] is True
+
+    last = "DELETE FROM commits WHERE stream = ?1 AND number = (SELECT max(number) FROM commits WHERE stream = ?1)"
+    _tamper(cli.home, last, "~#seal#history")
+    assert cli.json("audit", "--verify")["intact"] is True  # nothing in the vault itself can tell
+    assert cli.json("audit", "--verify", "--against", noted)["intact"] is True
+    (fault,) = cli.json("audit", "--verify", "--against", newest["hash"], code=1)["faults"]
+    assert fault["stream"] == "~#seal#history"
+    assert "cut off or rewritten" in fault["what"]
+    assert "DAMAGED in 1 place\n" in cli("audit", "--verify", "--against", newest["hash"])[1]
+
+
+def test_the_seals_are_a_stream_that_can_be_shown(cli: Cli) -> None:
+    (event,) = cli.json("events", "show", "~#seal#history")["items"]
+    assert event["hash"] == cli.json("events", "seal")["hash"]
+
+
 def _tamper(home: Path, statement: str, stream: str) -> None:
     events = sqlite3.connect(home / "events.db")
     with events:
@@ -286,6 +406,32 @@ def test_dead_letters_are_listed_and_redriven(cli: Cli) -> None:
     assert "there are none" in cli("dead-letters", "--redrive")[1]
 
 
+def test_what_was_parked_is_redriven_when_it_can_be_read_again(cli: Cli) -> None:
+    assert cli.json("parked") == {"items": [], "cursor": None, "redriven": 0}
+    stream = asset_stream("me", "large")
+    uploaded = AssetUploaded(file_name="x.jpg", size_bytes=1, blob="0" * 64, sha256="0" * 64, source="folder")
+    with Vault(Settings.of({}, cli.home)) as vault:
+        vault.store.append(stream, [uploaded], NEW, Cause(commit_id="1", actor="test", correlation_id="1"))
+    _tamper(cli.home, "UPDATE commits SET body = '{' || body WHERE stream = ?", stream)
+    status = cli.json("parked")
+    consumers = {item["consumer"] for item in status["items"]}
+    assert consumers == {"relay", "gallery", "renditions", "processing", "library", "files"}
+    assert all(item["stream"] == stream and item["commit"] == 1 and item["error"] for item in status["items"])
+    assert "photovault parked --redrive" in cli("status")[1]
+    still = cli.json("parked", "--redrive")
+    assert (len(still["items"]), still["redriven"]) == (6, 0)
+    assert {item["attempts"] for item in still["items"]} == {2}
+    assert [item["since"] for item in still["items"]] == [item["since"] for item in status["items"]]
+    assert cli.json("status")["steps"]["validate"]["waiting"] == 0
+
+    _tamper(cli.home, "UPDATE commits SET body = substr(body, 2) WHERE stream = ?", stream)
+    done = cli.json("parked", "--redrive")
+    assert (done["items"], done["redriven"]) == ([], 6)
+    assert cli.json("verify")["equal"] is True
+    cli.json("work")
+    assert cli.json("audit", "large")["due"] == []  # law 3: it reached an end, though the relay could not read it
+
+
 def test_events_are_listed_shown_exported_and_imported_whole(cli: Cli, tmp_path: Path) -> None:
     listed = cli.json("events", "tail", "--limit", "3")["items"]
     assert listed[-1]["type"] == "HistorySealed"
@@ -312,6 +458,27 @@ def test_a_changed_export_is_not_taken_in(cli: Cli, tmp_path: Path) -> None:
     assert "changed after it was written" in err
     export.write_bytes(export.read_bytes()[:-100])
     assert cli("events", "import", export, home=tmp_path / "restored")[0] in (1, 2)
+
+
+def test_events_are_followed_as_lines_of_json(cli: Cli, photos: Path) -> None:
+    call = [sys.executable, "-m", "photovault", "--home", str(cli.home), "events", "tail", "-n", "1", "-f", "--json"]
+    with subprocess.Popen(call, stdout=subprocess.PIPE) as following:
+        assert following.stdout
+        try:
+            old = json.loads(following.stdout.readline())
+            assert old["type"] == "HistorySealed"
+            cli("reprocess", photos / "photo_1.jpg", "--step", "metadata")
+            new = json.loads(following.stdout.readline())
+        finally:
+            following.terminate()
+    assert new["type"] == "ReprocessRequested"
+    assert new.keys() == old.keys()
+
+
+def test_the_version_is_printed(cli: Cli) -> None:
+    code, out, _ = cli("--version")
+    assert code == 0
+    assert out.startswith("photovault 0.")
 
 
 def test_the_page_shows_thumbnails_and_escapes_names(cli: Cli, tmp_path: Path) -> None:
@@ -346,6 +513,23 @@ def test_owners_see_only_their_own(cli: Cli, photos: Path) -> None:
         ["query", "gallery", "--limit", "0"],
         ["query", "gallery", "--as-of", "yesterday"],
         ["query", "files", "--state", "done"],
+        ["query", "gallery", "--since", "foo"],
+        ["query", "gallery", "--until", "2023-13"],
+        ["query", "gallery", "--asset", "x", "--state", "done"],
+        ["query", "library", "--asset", "x"],
+        ["query", "library", "--limit", "5"],
+        ["query", "library", "--html", "page.html"],
+        ["query", "files", "--html", "page.html"],
+        ["audit", "--failed", "--as-of", "2026"],
+        ["audit", "--failed", "x"],
+        ["audit", "x", "--limit", "5"],
+        ["audit", "--verify", "--as-of", "2026"],
+        ["audit", "--verify", "--against", "abc"],
+        ["audit", "--against", "0" * 64, "x"],
+        ["replay", "--since", "soon"],
+        ["replay", "--asset", "x", "--no-switch"],
+        ["replay", "--list", "--dry-run"],
+        ["replay", "--resume", "x", "--rate", "5"],
         ["audit"],
         ["ingest", "/no/such/folder"],
         ["replay", "--projection", "nothing"],
@@ -365,7 +549,24 @@ def test_a_vault_that_is_not_there_is_a_failure_that_says_what_to_do(cli: Cli, t
     code, _, err = cli("status", home=tmp_path / "nowhere")
     assert code == 1
     assert "photovault ingest" in err
+    assert "--home or PHOTOVAULT_HOME" in err
     assert not (tmp_path / "nowhere").exists()
+
+
+def test_a_file_that_can_t_be_written_is_named(cli: Cli) -> None:
+    for call in (
+        ["query", "gallery", "--html", "/nonexistent/page.html"],
+        ["events", "export", "/nonexistent/x.jsonl"],
+    ):
+        code, _, err = cli(*call)
+        assert code == 1
+        assert "/nonexistent/" in err
+        assert "No such file" in err
+
+
+def test_a_year_or_a_month_is_the_moment_when_it_begins(cli: Cli) -> None:
+    assert cli.json("replay", "--since", "2001", "--until", "2001-02")["streams"] == 0
+    assert cli.json("replay", "--since", "2001")["streams"] == 7
 
 
 def test_schema_prints_the_contract(cli: Cli) -> None:

@@ -50,7 +50,7 @@ def test_an_upload_becomes_rows_pictures_and_an_archive(deployment: Deployment, 
     assert life["due"] == []
 
     assert [item["state"] for item in ask(invoke, "GET", "/failed", "boris")["items"]] == ["quarantined"]
-    refused = [c for c in vault.commits.segment(vault.commits.segments(1)[0]) if c.stream.startswith("-#intake#")]
+    refused = [c for c in vault.commits.segment(vault.commits.segments(1)[0]) if c.stream.startswith("~#intake#")]
     assert len(refused) == 1
 
     commits = list(vault.commits.segment(vault.commits.segments(1)[0]))

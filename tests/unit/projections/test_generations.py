@@ -41,8 +41,42 @@ def test_a_new_projection_on_an_old_history_must_be_filled_before_it_is_read() -
         generations = Generations(vault.views, vault.checkpoints, (Marks(),), vault.clock)
         generations.ensure(empty=False)
         assert generations.registered("marks").generations[0].status == "backfilling"
-        with pytest.raises(ViewUnavailable, match="photovault replay --projection marks"):
+        with pytest.raises(ViewUnavailable, match="run `photovault replay`"):
             generations.active("marks")
+
+
+def test_a_generation_whose_table_was_lost_is_forgotten_and_must_be_built_again(vault: MemoryVault) -> None:
+    kept = build(vault)
+    vault.views.drop(vault.table("marks", 1))
+    vault.generations.ensure(empty=False, tables=vault.views.generations)
+    assert statuses(vault) == {kept: "ready"}
+    with pytest.raises(ViewUnavailable, match="run `photovault replay`"):
+        vault.generations.active("marks")
+    assert vault.generations.begin("marks").number == 3
+
+
+def test_tables_that_a_lost_register_left_are_never_taken_for_new_ones(vault: MemoryVault) -> None:
+    marked(vault, "a1", "red")
+    vault.projector.project(vault.everything())
+    vault.checkpoints.delete("projection", "marks")
+    vault.generations.ensure(empty=False, tables=vault.views.generations)
+    assert statuses(vault) == {1: "backfilling", 2: "backfilling"}
+    assert [table.generation for _, table in vault.generations.fed()] == [2]
+    assert list(vault.views.scan(vault.table("marks", 2))) == []
+    with pytest.raises(InvalidInput, match="not ready"):
+        vault.generations.switch("marks", 1)
+    vault.generations.drop_inactive("marks")
+    assert vault.views.generations() == {}
+
+
+def test_a_generation_that_begins_while_a_vault_is_opened_is_not_taken_for_lost(vault: MemoryVault) -> None:
+    def tables() -> Any:
+        held = vault.views.generations()
+        vault.generations.begin("marks")
+        return held
+
+    vault.generations.ensure(empty=False, tables=tables)
+    assert statuses(vault) == {1: "active", 2: "backfilling"}
 
 
 def test_opening_a_vault_again_changes_nothing(vault: MemoryVault) -> None:
@@ -90,7 +124,7 @@ def test_switching_to_what_is_active_changes_nothing(vault: MemoryVault) -> None
 
 
 def test_there_must_be_such_a_generation_and_such_a_projection(vault: MemoryVault) -> None:
-    with pytest.raises(InvalidInput, match="generation 7 of marks is missing"):
+    with pytest.raises(InvalidInput, match="marks has no generation 7; it has: 1"):
         vault.generations.switch("marks", 7)
     with pytest.raises(InvalidInput, match="there is no view 'marx'; there are: marks"):
         vault.generations.projection("marx")
