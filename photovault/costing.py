@@ -45,6 +45,7 @@ _GIB_MB = Decimal(1024)
 HOURS = Decimal(730)
 _DAYS = Decimal(30)
 _LISTED = 200  # versions a page (photovault.sweeping)
+_SWEPT = 2_000  # objects a run at most (photovault.sweeping)
 _KEYS = 100  # rows a BatchGetItem
 _YOUNG_MONTHS = 2  # 30 days Standard, 30 days Intelligent-Tiering's frequent tier, at the same price
 
@@ -220,9 +221,10 @@ def _scheduled(name: str, runs: int, load: Load, measured: Measured) -> Usage:
     if name == "reconcile":  # lists all versions (LIST is billed as PUT); reads each stream, and its row in each view
         rows = len(measured.per_image.wcu_by_table) - 1
         stream = -(-max(measured.per_image.event_bytes, measured.per_video.event_bytes) // 4096)
-        usage.s3_puts = runs * max(1, -(-objects // _LISTED))
-        usage.rcu = runs * objects * (stream + rows)
-        usage.db_requests = runs * objects * (1 + rows / _KEYS)
+        seen = min(objects, _SWEPT)
+        usage.s3_puts = runs * max(1, -(-seen // _LISTED))
+        usage.rcu = runs * seen * (stream + rows)
+        usage.db_requests = runs * seen * (1 + rows / _KEYS)
     if name == "seal":  # reads the archive of its day, writes the heads and one commit
         archived = load.images * measured.per_image.commits + load.videos * measured.per_video.commits
         usage.s3_gets = archived

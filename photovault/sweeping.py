@@ -27,6 +27,9 @@ GRACE = timedelta(minutes=15)
 STUCK = timedelta(hours=1)
 """Longer than any wait between two attempts at a step (see `domain.pipeline.Step.delay_after`)."""
 
+MOST_OBJECTS = 2_000
+"""What one run looks at, so that a run costs the same however large the library is; the next one goes on."""
+
 _KIND = "sweep"
 _PAGE = 200
 _MAX_WINDOW = timedelta(hours=6)  # what one run looks at; the first run looks so far back
@@ -52,16 +55,20 @@ class _Cursor(Struct, frozen=True):
 
 
 def sweep_objects(vault: Cloud, swept: Swept, until: datetime, page: int = 0) -> None:
-    """Go through the upload bucket from where the last run stopped, until the end of the listing or of the time.
+    """Go through the upload bucket from where the last run stopped, until the end of the listing, of the time, or of
+    what one run may look at.
 
     Cost:
-        1 listing a page; for each object 1 read of its stream, or 1 append; for each page 1 read a projection.
+        1 listing a page; for each object 1 read of its stream, or 1 append; for each page 1 read a projection. At
+        most `MOST_OBJECTS` a run, whatever the bucket holds.
     """
     entry = vault.checkpoints.load(_KIND, "objects")
     cursor: _Cursor | None = msgspec.json.decode(entry.value, type=_Cursor) if entry else _Cursor()
-    while cursor is not None and vault.clock() < until:
+    listed = 0
+    while cursor is not None and listed < MOST_OBJECTS and vault.clock() < until:
         objects, following = _list(vault, cursor, page or _PAGE)
         _sweep_page(vault, objects, swept)
+        listed += len(objects)
         swept.whole = following is None
         vault.checkpoints.save(_KIND, "objects", msgspec.json.encode(following or _Cursor()), expected=None)
         cursor = following

@@ -118,6 +118,18 @@ def test_objects_that_nobody_told_of_are_found_page_by_page(
     assert (third["recovered"], third["lagging"]) == (0, 0)
 
 
+def test_a_run_looks_at_so_many_objects_and_no_more_and_the_next_one_goes_on(
+    deployment: Deployment, vault: Cloud, invoke: Invokes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("photovault.sweeping._PAGE", 2)
+    monkeypatch.setattr("photovault.sweeping.MOST_OBJECTS", 4)
+    for n in range(5):
+        deployment.put(f"anna/{n}.jpg", jpeg(n))
+    Later(vault, timedelta(minutes=20))
+    runs = [invoke["reconcile"]({}) for _ in range(2)]
+    assert [(run["objects"], run["recovered"], run["whole"]) for run in runs] == [(4, 4, False), (1, 1, True)]
+
+
 def test_a_sweep_goes_on_where_its_time_was_up(deployment: Deployment, vault: Cloud, invoke: Invokes) -> None:
     from photovault.sweeping import Swept, sweep_objects
 

@@ -18,6 +18,7 @@ from domain.asset import asset_stream
 from domain.errors import InvalidInput
 from domain.ports import Move, Row, ViewTable
 from infrastructure import cfn
+from photovault import costing, sweeping
 from photovault.cli import cost as cost_command
 from photovault.config import Settings
 from photovault.costing import ASSUMPTIONS, PLAN_USD, Bill, Line, Load, duration_ms, month_bill, settle, stretch
@@ -438,3 +439,7 @@ class TestTheCommand:
         found = json.loads(self.run("--from-vault", "--json", home=home))
         assert [(item["owner"], item["images"]) for item in found["items"]] == [("anna", 1)]
         assert "anna" in self.run("--from-vault", home=home)
+
+
+def test_the_sweep_is_counted_as_it_is_bounded() -> None:
+    assert (costing._LISTED, costing._SWEPT) == (sweeping._PAGE, sweeping.MOST_OBJECTS)
