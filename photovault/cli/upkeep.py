@@ -65,6 +65,8 @@ def replay(
             raise InvalidInput(
                 "--asset, --only-owner, --since and --until mend a local vault; on aws views are rebuilt"
             )
+        if list_runs:
+            raise InvalidInput("--list is for a local vault; the state machine lists its own executions")
         replay_on_aws(
             stage,
             tuple(projection or ()),
@@ -81,12 +83,12 @@ def replay(
         raise InvalidInput("--export and --stop go with --on aws")
     mend = bool(asset or only_owner or since or until)
     if list_runs:
-        refuse_others(context, "replay --list", "list_runs")
+        refuse_others(context, "replay --list", "list_runs", "on")
     elif continue_run:
-        refuse_others(context, "replay --resume", "continue_run", "no_switch")
+        refuse_others(context, "replay --resume", "continue_run", "no_switch", "on")
     elif mend:
         scope = ("asset", "only_owner", "since", "until")
-        refuse_others(context, "replay of a part, mended in place", *scope, "projection", "dry_run")
+        refuse_others(context, "replay of a part, mended in place", *scope, "projection", "dry_run", "on")
     with open_vault(context) as vault:
         if list_runs:
             _list_runs(vault, json=json)
