@@ -27,7 +27,7 @@ from photovault.config import Settings
 from photovault.importer import find_files, import_files
 from photovault.rebuilding import rebuild
 from photovault.runtime import catch_up
-from photovault.sealing import seal, verify_history
+from photovault.sealing import SEAL_STREAM, seal, verify_history
 from photovault.vault import Vault
 from projections import PROJECTIONS
 from tests.support.factories import OWNER, append, fake_photo, uploaded, whole_life
@@ -444,6 +444,20 @@ class TestLaw5ATamperedHistoryIsFound:
             assert self.faults(vault) == []  # the chain alone can't show it
             audit = verify_history(vault.store, vault.blobs, self.history(vault))
             assert {fault.stream for fault in audit.faults} == {asset_stream(OWNER, "a2")}
+
+    def test_a_seal_that_was_taken_out_is_found_by_the_one_that_names_it(self) -> None:
+        with self.vault() as vault:
+            vault.clock.tick(3600)
+            assert seal(vault.store, vault.blobs, vault.clock())
+            append(vault.store, asset_stream(OWNER, "new"), uploaded())
+            vault.clock.tick(3600)
+            second = seal(vault.store, vault.blobs, vault.clock())
+            assert second
+            self.tamper(vault, f"DELETE FROM commits WHERE stream='{SEAL_STREAM}'")
+            append(vault.store, SEAL_STREAM, second)  # with a sound chain of hashes
+            (fault,) = verify_history(vault.store, vault.blobs, self.history(vault)).faults
+            assert (fault.stream, fault.number) == (SEAL_STREAM, 1)
+            assert "seal before it" in fault.what
 
     @pytest.mark.parametrize("what", TAMPERINGS)
     def test_an_audit_finds_whatever_the_chain_finds(self, what: str) -> None:
