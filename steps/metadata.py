@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import msgspec
-from domain.metadata import extract
 
 from domain.asset import Asset, Attempt
 from domain.events import Event, MetadataExtracted
+from domain.metadata import extract
 from steps import Ports
 
 
