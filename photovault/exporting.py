@@ -1,13 +1,14 @@
 """Export and import of the history: JSON lines, one commit a line, gzip when the file's name ends in .gz.
 
-The lines are in the order of recording. A commit comes back exactly as it was, hash and all; one that does not match
-its own hash, or another commit at its place, stops the import before it is stored.
+An export is in the order of recording; a copy of the archive in S3 is a folder of such files, in nearly that order. A
+commit comes back exactly as it was, hash and all; one that does not match its own hash, or another commit at its
+place, stops the import before it is stored.
 """
 
 from __future__ import annotations
 
 import gzip
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -19,7 +20,7 @@ from domain.errors import HistoryDamaged, InvalidInput
 from domain.events import HistorySealed
 from domain.eventstore import EventStore
 from domain.ports import BlobStore
-from events_schema.lines import from_line, to_line
+from events_schema.lines import Line, from_line, to_line
 from photovault.sealing import SEAL_STREAM
 
 _BATCH = 1000
@@ -70,45 +71,90 @@ def export_history(store: EventStore, blobs: BlobStore, to: Path, on_commit: Cal
     return written
 
 
-def import_history(
-    store: EventStore, blobs: BlobStore, source: Path, on_commit: Callable[[], None] = lambda: None
-) -> Imported:
-    """Take a history in, commit by commit; what is there already is left as it is.
+def lines_in(source: Path) -> Iterator[Line]:
+    """Commits in an export, or in all files `*.jsonl` and `*.jsonl.gz` below a folder, by name.
 
     Raises:
-        InvalidInput: the file is not an export.
+        InvalidInput: there is nothing, or a line is no commit; names the file and the line.
+    """
+    files = [source]
+    if source.is_dir():
+        files = sorted(path for path in source.rglob("*") if path.name.endswith((".jsonl", ".jsonl.gz")))
+        if not files:
+            raise InvalidInput(f"there is no file *.jsonl or *.jsonl.gz in {source}")
+    for file in files:
+        for number, line in enumerate(_lines(file), 1):
+            try:
+                yield from_line(line)
+            except (msgspec.DecodeError, ValueError) as error:
+                raise InvalidInput(f"{file}, line {number} is not an exported commit: {error}") from error
+
+
+def archived_lines(store: EventStore, blobs: BlobStore, commits: Iterable[Commit]) -> Iterator[Line]:
+    """Commits of another vault as lines, each with the blobs that the history itself needs."""
+    return (from_line(line_of(store, blobs, commit)) for commit in commits)
+
+
+def import_history(
+    store: EventStore, blobs: BlobStore, lines: Iterable[Line], on_commit: Callable[[], None] = lambda: None
+) -> Imported:
+    """Take a history in, commit by commit; what is there already is left as it is. Within a stream, a commit that
+    comes before its predecessor waits for it.
+
+    Raises:
         HistoryDamaged: a commit does not match its hash, does not follow from the one before it, or stands where
-            this vault has another.
+            this vault has another; or the one before it never comes.
+        InvalidInput: a line's hashes can't be read.
     """
     result = Imported()
-    heads: dict[str, bytes] = {}
-    for number, line in enumerate(_lines(source), 1):
-        try:
-            read = from_line(line)
-            commit = read.commit()
-        except (msgspec.DecodeError, ValueError) as error:
-            raise InvalidInput(f"{source}, line {number} is not an exported commit: {error}") from error
-        if commit.computed_hash() != commit.hash:
-            raise HistoryDamaged(commit.stream, commit.number, "was changed after it was written")
-        if commit.number > 1 and commit.prev_hash != (heads.get(commit.stream) or _head_before(store, commit)):
-            raise HistoryDamaged(commit.stream, commit.number, "does not follow from the commit before it")
-        for text in read.blobs:
-            blobs.put(text.encode())
-        store.body_of(commit)  # a body behind a claim check must be there, and be the one that was claimed
-        holder = store.commits.put(commit)
-        if holder is not None and holder.hash != commit.hash:
-            raise HistoryDamaged(commit.stream, commit.number, "this vault has another commit there")
-        heads[commit.stream] = commit.hash
-        result.commits += 1
-        result.added += holder is None
-        result.known += holder is not None
-        on_commit()
+    heads: dict[str, Commit] = {}
+    early: dict[str, dict[int, Line]] = {}
+    for line in lines:
+        head = heads.get(line.stream) or _head_before(store, line)
+        if line.number > (head.number if head else 0) + 1:
+            early.setdefault(line.stream, {})[line.number] = line
+            continue
+        following: Line | None = line
+        while following is not None:
+            head = _take(store, blobs, following, head, result)
+            heads[line.stream] = head
+            on_commit()
+            following = early.get(line.stream, {}).pop(head.number + 1, None)
+    for stream, waiting in early.items():
+        if waiting:
+            number = min(waiting)
+            raise HistoryDamaged(stream, number, f"commit {number - 1} before it is missing")
     return result
 
 
-def _head_before(store: EventStore, commit: Commit) -> bytes | None:
-    before = next(iter(store.commits.read(commit.stream, commit.number - 2)), None)
-    return before.hash if before and before.number == commit.number - 1 else None
+def _take(store: EventStore, blobs: BlobStore, line: Line, head: Commit | None, result: Imported) -> Commit:
+    """Prove one commit and store it; returns the head of its stream."""
+    try:
+        commit = line.commit()
+    except ValueError as error:
+        raise InvalidInput(f"commit {line.number} of stream {line.stream} can't be read: {error}") from error
+    if commit.computed_hash() != commit.hash:
+        raise HistoryDamaged(commit.stream, commit.number, "was changed after it was written")
+    if head is not None and commit.number == head.number + 1 and commit.prev_hash != head.hash:
+        raise HistoryDamaged(commit.stream, commit.number, "does not follow from the commit before it")
+    for text in line.blobs:
+        blobs.put(text.encode())
+    store.body_of(commit)  # a body behind a claim check must be there, and be the one that was claimed
+    holder = store.commits.put(commit)
+    if holder is not None and holder.hash != commit.hash:
+        raise HistoryDamaged(commit.stream, commit.number, "this vault has another commit there")
+    result.commits += 1
+    result.added += holder is None
+    result.known += holder is not None
+    return commit if head is None or commit.number > head.number else head
+
+
+def _head_before(store: EventStore, line: Line) -> Commit | None:
+    """The commit before a line that is the first of its stream here, if this vault has it."""
+    if line.number == 1:
+        return None
+    before = next(iter(store.commits.read(line.stream, line.number - 2)), None)
+    return before if before and before.number == line.number - 1 else None
 
 
 def _lines(source: Path) -> Iterator[bytes]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,8 +18,9 @@ from events_schema import generate
 from events_schema.contract import FOLDER, read_folder
 from photovault.auditing import describe
 from photovault.cli.app import Cursor, Json, Limit, open_vault
+from photovault.cli.cloud import open_stack
 from photovault.cli.output import err, exit_unless, moment, number, out, print_json, progress_bar, table
-from photovault.exporting import export_history, import_history
+from photovault.exporting import archived_lines, export_history, import_history, lines_in
 from photovault.finding import find_asset
 from photovault.runtime import catch_up
 from photovault.sealing import last_seal_hash, seal, verify_history
@@ -27,6 +29,8 @@ from photovault.vault import Vault
 events = typer.Typer(no_args_is_help=True, help="The history itself: tail, show, export, import, seal.")
 
 _FOLLOW_SECONDS = 0.5
+_FOREVER_US = 253_402_300_799_000_000  # the year 9999
+AWS = "aws:"
 
 
 def register(app: typer.Typer) -> None:
@@ -104,13 +108,32 @@ def export(
 @events.command("import")
 def import_(
     context: typer.Context,
-    source: Annotated[Path, typer.Argument(help="A file that `events export` wrote.", metavar="FILE", exists=True)],
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="A file that `events export` wrote, a folder with a copy of the archive, or aws:STAGE for the archive "
+            "of a deployment itself.",
+            metavar="SOURCE",
+        ),
+    ],
     json: Json = False,
 ) -> None:
-    """Take an exported history in, prove it by its hashes, and bring the views up to date."""
-    with open_vault(context, create=True) as vault:
+    """Take an exported or archived history in, prove it by its hashes, and bring the views up to date.
+
+    This restores the history: a lost table, or a copy in another place. Originals and pictures are blobs, and are
+    copied by other means (docs/operations.md).
+    """
+    with ExitStack() as opened:
+        if source.startswith(AWS):
+            stack = opened.enter_context(open_stack(source.removeprefix(AWS)))
+            lines = archived_lines(stack.cloud.store, stack.cloud.blobs, stack.cloud.archive.read(0, _FOREVER_US))
+        else:
+            if not Path(source).exists():
+                raise InvalidInput(f"there is no file or folder {source}")
+            lines = lines_in(Path(source))
+        vault = opened.enter_context(open_vault(context, create=True))
         with progress_bar("import") as bar:
-            done = import_history(vault.store, vault.blobs, source, bar.advance)
+            done = import_history(vault.store, vault.blobs, lines, bar.advance)
         commits = (c for segment in vault.commits.segments(1) for c in vault.commits.segment(segment))
         audit = verify_history(vault.store, vault.blobs, commits)
         catch_up(vault)

@@ -29,8 +29,10 @@ from photovault import cloud_replay
 from photovault.auditing import Life, life_of
 from photovault.cloud import Cloud, CloudSettings
 from photovault.cloud_rebuild import Order
+from photovault.config import Settings
 from photovault.reprocessing import dead_letters, redrive
 from photovault.sample import write_sample_library
+from photovault.vault import Vault
 from projections.gallery import GalleryItem
 from tests.support.emulator import MISSING, connect, emulator, executable
 from tests.support.waiting import wait_for
@@ -302,6 +304,19 @@ def test_the_command_line_replays_on_aws(story: Story) -> None:
     outcome = _photovault(story, "replay", "--on", "aws", "--projection", "library")
     assert (outcome["done"], outcome["equal"], outcome["switched"]) == (True, True, True)
     assert outcome["streams"] >= len(GOOD) + len(BAD)
+
+
+def test_the_archive_restores_the_history_elsewhere_and_proves_it_equal_by_hash(story: Story, tmp_path: Path) -> None:
+    home = ("--home", str(tmp_path / "restored"))
+    done = _photovault(story, *home, "events", "import", "aws:dev")
+    assert done["intact"] is True
+    with Vault(Settings(tmp_path / "restored", OWNER, 1)) as vault:
+        restored = {(c.stream, c.number): c.hash for c in vault.commits.tail(None, 100_000).commits}
+    assert restored == {(c.stream, c.number): c.hash for c in _history(story)}
+    assert done["added"] == len(restored)
+    states = {item["file_name"]: item["state"] for item in _photovault(story, *home, "query", "gallery")["items"]}
+    assert states[LATE] == "done"
+    assert _photovault(story, *home, "verify")["equal"] is True
 
 
 def _history(story: Story) -> list[Commit]:
