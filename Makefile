@@ -9,15 +9,15 @@ PIP := -m pip install --quiet --disable-pip-version-check
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-cloud lint lint-template bench cloud build deploy schemas emulator format lock clean
+.PHONY: help demo test test-cloud tools lint lint-template bench cloud build deploy schemas emulator format lock clean
 
 help: ## list the tasks
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 demo: $(VENV)/.run ## ingest a folder and look at what comes out (PHOTOS=~/Pictures)
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/photovault --home "$(DEMO_HOME)" demo $(if $(PHOTOS),"$(PHOTOS)")
+	@$(BIN)/photovault --home "$(DEMO_HOME)" demo $(if $(PHOTOS),"$(PHOTOS)")
 
-test: $(VENV)/.test emulator ## run all tests (ARGS= for pytest)
+test: $(VENV)/.tools emulator ## run all tests (ARGS= for pytest)
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 test-cloud: $(VENV)/.test emulator ## run the whole system on the AWS emulator, from an upload to a redrive
@@ -36,17 +36,19 @@ bench: $(VENV)/.bench emulator ## measure beside peers: a table, and build/bench
 cloud: $(VENV)/.test emulator ## deploy the template to the emulator, and try it by hand
 	$(BIN)/python -m infrastructure.try_cloud
 
+tools: $(VENV)/.tools .venv-sam/.ready ## install what reads the template: cfn-lint, and sam in an environment of its own
+
 build: $(VENV)/.tools ## make the Lambda packages, and check their sizes against AWS's limit
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m infrastructure.build --check
 
-lint-template: $(VENV)/.tools ## lint the template, and see seeded mistakes caught
+lint-template: tools ## lint the template, and see seeded mistakes caught
 	$(BIN)/python -m pytest tests/unit/test_template.py tests/integration/test_template_lint.py $(ARGS)
 
 STAGE ?= dev
 DEPLOY_PARAMETERS := Stage=$(STAGE) $(if $(DEFAULT_OWNER),DefaultOwner=$(DEFAULT_OWNER)) \
   $(if $(ALARM_EMAIL),AlarmEmail=$(ALARM_EMAIL)) $(if $(BUDGET_USD),BudgetUsd=$(BUDGET_USD))
-deploy: build ## deploy to AWS with sam (STAGE= DEFAULT_OWNER= ALARM_EMAIL= BUDGET_USD=); see docs/deploy.md
-	sam deploy --template-file template.yaml --stack-name photovault-$(STAGE) --resolve-s3 \
+deploy: build tools ## deploy to AWS with sam (STAGE= DEFAULT_OWNER= ALARM_EMAIL= BUDGET_USD=); see docs/deploy.md
+	PATH="$(CURDIR)/.venv-sam/bin:$$PATH" sam deploy --template-file template.yaml --stack-name photovault-$(STAGE) --resolve-s3 \
 	  --capabilities CAPABILITY_IAM CAPABILITY_NAMED_IAM CAPABILITY_AUTO_EXPAND --no-fail-on-empty-changeset \
 	  --parameter-overrides $(DEPLOY_PARAMETERS)
 
@@ -64,7 +66,7 @@ lock: ## pin the newest versions that pyproject.toml allows (needs uv)
 	  --upgrade --output-file constraints.txt
 
 clean: ## remove the environments and what was built
-	rm -rf $(VENV) $(EMULATOR) build
+	rm -rf $(VENV) $(EMULATOR) .venv-sam build
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "PhotoVault needs Python 3.11 or newer")'
@@ -89,6 +91,11 @@ $(VENV)/.tools: $(VENV)/.test constraints-tools.txt
 
 $(VENV)/.bench: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(BIN)/python $(PIP) -c constraints.txt -e '.[media,aws,test,bench]'
+	@touch $@
+
+.venv-sam/.ready: constraints-sam.txt
+	$(PYTHON) -m venv .venv-sam
+	.venv-sam/bin/python $(PIP) -r constraints-sam.txt
 	@touch $@
 
 $(EMULATOR)/.ready: constraints-emulator.txt

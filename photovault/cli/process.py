@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
+import sys
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any
@@ -272,9 +274,7 @@ def _print_tour(vault: Vault) -> None:
     items = [projection.show(projection.decode(row.data), vault.locate) for row in rows]
     page = vault.settings.home / "gallery.html"
     shown = write_page(items, page)
-    command = f"photovault --home {vault.settings.home}"
-    if vault.settings.home == Path("~/.photovault").expanduser():
-        command = "photovault"
+    command = _called_as(vault)
     out.print(f"\nThumbnails are in [bold]{vault.settings.home / 'blobs'}[/bold];")
     out.print(f"a page with {shown} of them: [bold]{page.as_uri()}[/bold]")
     out.print("\nTry next:")
@@ -282,3 +282,14 @@ def _print_tour(vault: Vault) -> None:
     out.print(f"  {command} audit {asset}  [dim]# the life of one photo[/dim]")
     out.print(f"  {command} query gallery   [dim]# the timeline[/dim]")
     out.print(f"  {command} replay          [dim]# rebuild every view from the events, and prove it right[/dim]")
+
+
+def _called_as(vault: Vault) -> str:
+    """How to call the command line again from here: with the path that it was called by, and the vault if need be."""
+    program = sys.argv[0] if Path(sys.argv[0]).name == "photovault" else "photovault"
+    if shutil.which("photovault") == str(Path(program).absolute()):
+        program = "photovault"
+    home, here = vault.settings.home, Path.cwd()
+    if home == Path("~/.photovault").expanduser():
+        return program
+    return f"{program} --home {home.relative_to(here) if home.is_relative_to(here) else home}"

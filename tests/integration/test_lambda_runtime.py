@@ -71,7 +71,7 @@ class TestUnderTheRuntime:
 
     def test_what_it_raises_is_what_lambda_hears(self, deployment: Deployment) -> None:
         with LambdaRuntime("handlers.replay.work", deployment.environment) as runtime:
-            with pytest.raises(InvocationFailed, match="there is no replay"):
+            with pytest.raises(InvocationFailed, match="there is no unfinished replay"):
                 runtime.invoke({"run": "none", "segment": 0})
             assert '"message":"the invocation failed"' in runtime.log()
 
