@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 
 import msgspec
-from msgspec import Struct
+from msgspec import NODEFAULT, Struct, structs
 
 from domain.commits import Recorded, split_stream
 from domain.events import Event
@@ -34,6 +34,9 @@ class OtherRow(Struct, frozen=True):
 
 class Projection(Generic[S]):
     """Base of all projections; a subclass sets the constants, `on`, and what it needs of the methods.
+
+    A state that is `array_like` makes rows without field names, which are smaller and quicker to write; a new field
+    comes last there, and has a default.
 
     All methods are pure. `on` maps an event's type to a function (state, recorded) -> state; an event that is not in
     it leaves the state as it is (its version still moves on).
@@ -86,7 +89,7 @@ class Projection(Generic[S]):
 
     def show(self, state: S, locate: Locate) -> dict[str, Any]:
         """The home row as the query's caller sees it."""
-        shown: dict[str, Any] = msgspec.to_builtins(state)
+        shown: dict[str, Any] = plain(state)
         return shown
 
     def table(self, generation: int) -> ViewTable:
@@ -117,6 +120,24 @@ class Projection(Generic[S]):
         ]
         rows += [Row(partition, key, version, b"", nowhere, deleted=True) for key in old if key not in new]
         return rows
+
+
+def plain(value: Any) -> Any:
+    """Structs as dicts by field name, however rows store them; fields that have their default are left out."""
+    if isinstance(value, Struct):
+        named = {field.encode_name: (getattr(value, field.name), field) for field in structs.fields(value)}
+        return {name: plain(held) for name, (held, field) in named.items() if held not in _defaults(field)}
+    if isinstance(value, dict):
+        return {key: plain(held) for key, held in value.items()}
+    if isinstance(value, tuple):
+        return tuple(plain(held) for held in value)
+    return value
+
+
+def _defaults(field: structs.FieldInfo) -> tuple[Any, ...]:
+    if field.default is not NODEFAULT:
+        return (field.default,)
+    return (field.default_factory(),) if field.default_factory is not NODEFAULT else ()
 
 
 def difference(before: Totals, after: Totals) -> Totals:

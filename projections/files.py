@@ -16,7 +16,7 @@ PATHS = "~"
 """First letter of the keys of paths: no id of an asset begins with it, and it sorts behind them all."""
 
 
-class Place(Struct, frozen=True, omit_defaults=True):
+class Place(Struct, frozen=True, array_like=True):
     """One file as an import saw it; the same size and time at the same path mean that it need not be read again."""
 
     path: str
@@ -26,7 +26,7 @@ class Place(Struct, frozen=True, omit_defaults=True):
     seen_us: int = 0  # when this was recorded
 
 
-class Paths(Struct, frozen=True, omit_defaults=True):
+class Paths(Struct, frozen=True, array_like=True):
     """All files of one asset."""
 
     asset: str = ""
@@ -35,8 +35,8 @@ class Paths(Struct, frozen=True, omit_defaults=True):
 
 
 def path_key(path: str) -> str:
-    """Key of a path's row: a hash, as a path may be longer than a key; it sorts behind all assets."""
-    return f"{PATHS}{hashlib.sha256(path.encode('utf-8', 'surrogatepass')).hexdigest()}"
+    """Key of a path's row: 128 bits of a hash, as a path may be longer than a key; it sorts behind all assets."""
+    return f"{PATHS}{hashlib.sha256(path.encode('utf-8', 'surrogatepass')).hexdigest()[:32]}"
 
 
 def _uploaded(state: Paths, recorded: Recorded) -> Paths:

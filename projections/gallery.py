@@ -19,7 +19,7 @@ from domain.events import (
 from projections.base import Locate, Projection
 
 
-class Picture(Struct, frozen=True, gc=False):
+class Picture(Struct, frozen=True, array_like=True, gc=False):
     """One rendition, as a page needs it."""
 
     blob: str
@@ -28,7 +28,7 @@ class Picture(Struct, frozen=True, gc=False):
     bytes: int
 
 
-class GalleryItem(Struct, frozen=True, omit_defaults=True):
+class GalleryItem(Struct, frozen=True, array_like=True):
     """One asset on the timeline."""
 
     asset: str = ""

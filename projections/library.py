@@ -9,7 +9,7 @@ from domain.events import AssetProcessed, AssetUploaded, FileValidated, Metadata
 from projections.base import Projection, Totals
 
 
-class Contribution(Struct, frozen=True, omit_defaults=True, gc=False):
+class Contribution(Struct, frozen=True, array_like=True, gc=False):
     """What one asset adds to its owner's library."""
 
     asset: str = ""

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import msgspec
 from msgspec import Struct
 
 from domain.commits import Recorded
@@ -22,12 +19,12 @@ from domain.events import (
     StepSkipped,
 )
 from domain.pipeline import PIPELINE, steps_after
-from projections.base import Locate, Projection, Totals
+from projections.base import Projection, Totals
 
 COUNTERS = ("done", "skipped", "failed", "given_up", "waiting")
 
 
-class StepProgress(Struct, frozen=True, omit_defaults=True, gc=False):
+class StepProgress(Struct, frozen=True, array_like=True, gc=False):
     """The last thing that is known of a step."""
 
     status: str  # one of COUNTERS
@@ -40,7 +37,7 @@ class StepProgress(Struct, frozen=True, omit_defaults=True, gc=False):
     next_attempt_at: str | None = None
 
 
-class Processing(Struct, frozen=True, omit_defaults=True):
+class Processing(Struct, frozen=True, array_like=True):
     """All steps of one asset."""
 
     asset: str = ""
@@ -178,8 +175,3 @@ class ProcessingView(Projection[Processing]):
         for name, step in state.steps.items():
             totals[f"step:{name}"] = {step.status: 1}
         return totals
-
-    def show(self, state: Processing, locate: Locate) -> dict[str, Any]:
-        """The asset with its steps."""
-        shown: dict[str, Any] = msgspec.to_builtins(state)
-        return shown

@@ -7,15 +7,26 @@ from typing import Any
 from msgspec import Struct, structs
 
 from domain.commits import Recorded
-from domain.events import AssetUploaded, FileQuarantined, Rendition, RenditionsGenerated
+from domain.events import AssetUploaded, FileQuarantined, RenditionsGenerated
 from projections.base import Locate, Projection
 
 
-class RenditionSet(Struct, frozen=True, omit_defaults=True):
+class Picture(Struct, frozen=True, array_like=True, gc=False):
+    """One picture, in one format."""
+
+    name: str
+    format: str
+    blob: str
+    width: int
+    height: int
+    bytes: int
+
+
+class RenditionSet(Struct, frozen=True, array_like=True):
     """All pictures of one asset."""
 
     asset: str = ""
-    renditions: tuple[Rendition, ...] = ()
+    renditions: tuple[Picture, ...] = ()
     thumbhash: str | None = None
     engine: str | None = None
     original: str = ""  # blob
@@ -30,7 +41,8 @@ def _uploaded(state: RenditionSet, recorded: Recorded) -> RenditionSet:
 def _rendered(state: RenditionSet, recorded: Recorded) -> RenditionSet:
     event = recorded.event
     assert isinstance(event, RenditionsGenerated)
-    return structs.replace(state, renditions=event.renditions, thumbhash=event.thumbhash, engine=event.engine)
+    pictures = tuple([Picture(r.name, r.format, r.blob, r.width, r.height, r.size_bytes) for r in event.renditions])
+    return RenditionSet(state.asset, pictures, event.thumbhash, event.engine, state.original)
 
 
 def _quarantined(state: RenditionSet, recorded: Recorded) -> RenditionSet:
@@ -60,7 +72,7 @@ class Renditions(Projection[RenditionSet]):
                     "path": locate(r.blob),
                     "width": r.width,
                     "height": r.height,
-                    "bytes": r.size_bytes,
+                    "bytes": r.bytes,
                 }
                 for r in state.renditions
             ],

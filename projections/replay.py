@@ -307,14 +307,16 @@ class Replay:
                 written += self._contribute(projection, table, mine, i)
                 continue
             rows: list[Row] = []
+            homes: list[Row] = []
             for folded, before in zip(mine, self._shown(projection, table, mine), strict=True):
                 state = folded.states[i]
                 rows += projection.other_rows(folded.stream, None, state, folded.version)
                 if before is not None:
                     changed = projection.other_rows(folded.stream, before, state, folded.version)
                     rows += [row for row in changed if row.deleted]
-                rows.append(projection.home_row(folded.stream, state, folded.version))
-            written += self._views.put(table, rows)
+                homes.append(projection.home_row(folded.stream, state, folded.version))
+            rows.sort(key=_place)  # neighbours in the table, one after the other: the streams come in that order
+            written += self._views.put(table, rows + homes)
         return written
 
     def _shown(self, projection: Projection[Any], table: ViewTable, part: Sequence[Folded]) -> Sequence[Any | None]:
@@ -379,6 +381,10 @@ class Replay:
 
 def _no_run(run_id: str) -> NotFound:
     return NotFound(f"there is no unfinished replay {run_id}: `photovault replay --list` shows those there are")
+
+
+def _place(row: Row) -> tuple[str, str]:
+    return row.partition, row.key
 
 
 def _slices(folded: Iterator[Folded], size: int) -> Iterator[list[Folded]]:

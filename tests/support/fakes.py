@@ -12,8 +12,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
-import msgspec
-
 from adapters.local.checkpoints import SqliteCheckpoints
 from adapters.local.commits import SqliteCommitStore
 from adapters.local.queue import SqliteQueue
@@ -258,11 +256,6 @@ def active_rows(vault: Any) -> dict[str, dict[tuple[str, str], Any]]:
 def live_rows(vault: MemoryVault, table: ViewTable) -> list[Row]:
     """A table's rows without tombstones."""
     return [row for row in vault.views.scan(table) if not row.deleted]
-
-
-def unpacked(row: Row) -> Any:
-    """What is in a row, as plain values."""
-    return msgspec.msgpack.decode(row.data)
 
 
 def outcomes(vault: Any, categories: Iterable[str] = ("asset",)) -> Mapping[str, list[Any]]:

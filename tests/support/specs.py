@@ -19,10 +19,10 @@ from domain.asset import Asset, asset_stream, begin, fail, finish, fold
 from domain.commits import Commit
 from domain.events import Event
 from domain.ports import Row
-from projections.base import Projection
-from projections.files import path_key
+from projections.base import Projection, plain
+from projections.files import Place, path_key
 from tests.support.factories import NOW, OWNER, STREAM, append, recorded
-from tests.support.fakes import MemoryVault, live_rows, unpacked
+from tests.support.fakes import MemoryVault, live_rows
 
 # --- deciders --------------------------------------------------------------------------------------------------------
 
@@ -135,7 +135,7 @@ class Projected:
             row = self._row(vault, owner, ident)
             assert row is not None, f"no row for {ident}, delivered {name}"
             state = self._projection.decode(row.data)
-            got = {field: msgspec.to_builtins(getattr(state, field)) for field in expected}
+            got = {field: plain(getattr(state, field)) for field in expected}
             assert got == expected, f"delivered {name}"
         return self
 
@@ -172,7 +172,7 @@ class Projected:
         for name, vault in self._delivered():
             row = vault.views.get(self._table(vault), [(owner, path_key(path))])[0]
             assert row is not None, f"delivered {name}"
-            assert unpacked(row)["asset"] == asset, f"delivered {name}"
+            assert msgspec.msgpack.decode(row.data, type=Place).asset == asset, f"delivered {name}"
         return self
 
     def rows(self) -> list[Row]:

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from projections import PROJECTIONS
-from projections.base import Projection, difference
+from projections.base import Projection, difference, plain
+from projections.files import Paths, Place
 from projections.gallery import Gallery
 from tests.support.factories import STREAM, recorded, seen_again, uploaded, whole_life
 from tests.support.fakes import MemoryVault
@@ -77,6 +78,16 @@ class TestEveryProjection:
         for each in recorded(*whole_life()):
             state = projection.evolve(state, each)
         assert projection.show(state, lambda blob: f"/blobs/{blob}")["asset"] == "a1"
+
+
+def test_states_are_shown_by_field_name_without_what_has_its_default() -> None:
+    state = Paths("a1", 7, (Place("/b.jpg", "a1", 7, seen_us=5),))
+    assert plain(state) == {
+        "asset": "a1",
+        "size_bytes": 7,
+        "places": ({"path": "/b.jpg", "asset": "a1", "size_bytes": 7, "seen_us": 5},),
+    }
+    assert plain(Paths()) == {}
 
 
 def test_an_event_that_a_projection_does_not_know_moves_only_its_version() -> None:
