@@ -20,7 +20,7 @@ from domain.errors import InvalidInput, NotFound, PhotoVaultError, ViewUnavailab
 from domain.pipeline import STEPS
 from handlers.observe import count, logger, observed
 from photovault.auditing import life_of
-from photovault.cloud import Cloud, cloud, is_owner
+from photovault.aws.cloud import Cloud, cloud, is_owner
 from projections.processing import COUNTERS
 
 LINK_SECONDS = 900

@@ -18,8 +18,8 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from adapters.aws.originals import UNVERSIONED
 from domain.commits import derive_id
 from handlers.observe import correlate, count, logger, observed, traced
-from photovault.cloud import cloud
-from photovault.intake import Stored, take_in
+from photovault.aws.cloud import cloud
+from photovault.aws.intake import Stored, take_in
 
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 

@@ -1,4 +1,4 @@
-"""The reconciliation: on a schedule, what nobody told of is found by looking. See `photovault.sweeping`."""
+"""The reconciliation: on a schedule, what nobody told of is found by looking. See `photovault.aws.sweeping`."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 
 from handlers.observe import count, logger, observed, traced
-from photovault.cloud import cloud
-from photovault.sweeping import Swept, sweep_heads, sweep_objects
+from photovault.aws.cloud import cloud
+from photovault.aws.sweeping import Swept, sweep_heads, sweep_objects
 
 _LEFT_MS = 60_000  # what a page may take at most; the listing goes on from its checkpoint with the next run
 

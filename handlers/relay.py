@@ -9,7 +9,7 @@ from typing import Any
 
 from handlers.observe import correlate, count, count_lag, logger, observed, traced
 from handlers.records import commits_of
-from photovault.cloud import cloud
+from photovault.aws.cloud import cloud
 from steps.relay import CONSUMER
 
 

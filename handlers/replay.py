@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 
 from handlers.observe import count, logger, observed, traced
-from photovault import cloud_rebuild
-from photovault.cloud import cloud
+from photovault.aws import rebuild as cloud_rebuild
+from photovault.aws.cloud import cloud
 
 _LEFT_MS = 120_000  # a worker ends its slice, or goes on with the next one, before this much of its time is left
 

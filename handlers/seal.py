@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from handlers.observe import count, logger, observed, traced
-from photovault.cloud import cloud
+from photovault.aws.cloud import cloud
 from photovault.sealing import seal
 
 

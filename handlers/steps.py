@@ -17,7 +17,7 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from domain.ports import Delivery, Message
 from handlers.observe import correlate, count, logger, metrics, observed, traced
-from photovault.cloud import cloud
+from photovault.aws.cloud import cloud
 
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 _decode = msgspec.json.Decoder(Message).decode

@@ -19,7 +19,7 @@ from photovault.reprocessing import dead_letters, redrive
 from projections.processing import COUNTERS
 
 if TYPE_CHECKING:
-    from photovault.stacks import Stack
+    from photovault.aws.stacks import Stack
 
 cloud = typer.Typer(no_args_is_help=True, help="A deployment on AWS: its state and its dead letters (docs/deploy.md).")
 
@@ -36,7 +36,7 @@ def register(app: typer.Typer) -> None:
 @contextmanager
 def open_stack(stage: str) -> Iterator[Stack]:
     """A deployment, found by its stack. boto3 is imported here, so that no other command waits for it."""
-    from photovault.stacks import Stack
+    from photovault.aws.stacks import Stack
 
     stack = Stack(stage)
     try:
@@ -112,8 +112,8 @@ def replay_on_aws(
 ) -> None:
     """Start the state machine (or go on with a run, or stop an execution), and show its progress until it has ended."""
     with open_stack(stage) as stack:
-        from photovault import cloud_replay
-        from photovault.cloud_rebuild import Order
+        from photovault.aws import replay as cloud_replay
+        from photovault.aws.rebuild import Order
 
         vault, machine = stack.cloud, stack.replay_machine
         if stop is not None:

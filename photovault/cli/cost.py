@@ -12,11 +12,11 @@ import typer
 
 from photovault.cli.app import Json, open_vault
 from photovault.cli.output import err, out, print_json, table
-from photovault.costing import ASSUMPTIONS, PLAN_USD, TARGET_SHARE, Bill, Load, month_bill
-from photovault.costing_history import bills, history_by_month
-from photovault.costing_inputs import Footprint, Measured, PriceTable, footprint, measured, price_table
-from photovault.costing_options import extras, savings
-from photovault.costing_replay import REPLAY_ASSUMPTIONS, ReplayCost, replay_cost
+from photovault.cost.bill import ASSUMPTIONS, PLAN_USD, TARGET_SHARE, Bill, Load, month_bill
+from photovault.cost.history import bills, history_by_month
+from photovault.cost.inputs import Footprint, Measured, PriceTable, footprint, measured, price_table
+from photovault.cost.options import extras, savings
+from photovault.cost.replay import REPLAY_ASSUMPTIONS, ReplayCost, replay_cost
 
 _MB = 1_000_000
 _CENT = Decimal("0.01")
@@ -85,7 +85,7 @@ def cost(
 
 
 def _measure(path: Path) -> None:
-    from photovault.measuring import measure
+    from photovault.cost.measuring import measure
 
     command = " ".join(["photovault", *sys.argv[1:]])
     err.print("measuring for about three minutes: 20 photos of 12 megapixels and 3 videos of 20 seconds")

@@ -25,10 +25,10 @@ from domain.commits import Commit
 from domain.eventstore import verify_chain
 from domain.ports import DeadLetter
 from infrastructure.deploy_emulated import deploy
-from photovault import cloud_replay
 from photovault.auditing import Life, life_of
-from photovault.cloud import Cloud, CloudSettings
-from photovault.cloud_rebuild import Order
+from photovault.aws import replay as cloud_replay
+from photovault.aws.cloud import Cloud, CloudSettings
+from photovault.aws.rebuild import Order
 from photovault.config import Settings
 from photovault.reprocessing import dead_letters, redrive
 from photovault.sample import write_sample_library

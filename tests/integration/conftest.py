@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from adapters.aws.connection import Aws
-from photovault.cloud import Cloud
+from photovault.aws.cloud import Cloud
 from tests.contract.conftest import emulated, emulator_endpoint, prefix  # noqa: F401 - fixtures
 from tests.integration.deployment import Deployment, Invokes, in_process
 

@@ -12,7 +12,7 @@ import pytest
 from adapters.aws.connection import Aws
 from domain.asset import asset_stream
 from domain.pipeline import STEPS
-from photovault.cloud import Cloud, CloudSettings
+from photovault.aws.cloud import Cloud, CloudSettings
 from tests.support.aws_events import REGION, Context
 from tests.support.factories import append, whole_life
 from tests.support.poller import QueuePoller, StreamPoller

@@ -16,9 +16,9 @@ from domain.errors import InvalidInput, NotFound
 from domain.eventstore import EventStore
 from events_schema.codec import EventCodec
 from handlers import replay as functions
-from photovault import cloud_replay
-from photovault.cloud import Cloud
-from photovault.cloud_rebuild import Order
+from photovault.aws import replay as cloud_replay
+from photovault.aws.cloud import Cloud
+from photovault.aws.rebuild import Order
 from tests.integration.deployment import Deployment, filled, gallery
 from tests.support.aws_events import Context
 from tests.support.factories import append, whole_life

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from domain.asset import asset_stream
-from photovault.cloud import Cloud
-from photovault.intake import Stored, place_of
+from photovault.aws.cloud import Cloud
+from photovault.aws.intake import Stored, place_of
 from photovault.sealing import verify_history
 from tests.integration.deployment import Deployment, Invokes, gallery
 from tests.support.aws_events import api_event
@@ -102,7 +102,7 @@ class Later:
 def test_objects_that_nobody_told_of_are_found_page_by_page(
     deployment: Deployment, vault: Cloud, invoke: Invokes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("photovault.sweeping._PAGE", 2)
+    monkeypatch.setattr("photovault.aws.sweeping._PAGE", 2)
     for n in range(5):
         deployment.put(f"anna/{n}.jpg", jpeg(n))
     deployment.put("anna/0.jpg", jpeg(9))  # a second version of one
@@ -121,8 +121,8 @@ def test_objects_that_nobody_told_of_are_found_page_by_page(
 def test_a_run_looks_at_so_many_objects_and_no_more_and_the_next_one_goes_on(
     deployment: Deployment, vault: Cloud, invoke: Invokes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("photovault.sweeping._PAGE", 2)
-    monkeypatch.setattr("photovault.sweeping.MOST_OBJECTS", 4)
+    monkeypatch.setattr("photovault.aws.sweeping._PAGE", 2)
+    monkeypatch.setattr("photovault.aws.sweeping.MOST_OBJECTS", 4)
     for n in range(5):
         deployment.put(f"anna/{n}.jpg", jpeg(n))
     Later(vault, timedelta(minutes=20))
@@ -131,7 +131,7 @@ def test_a_run_looks_at_so_many_objects_and_no_more_and_the_next_one_goes_on(
 
 
 def test_a_sweep_goes_on_where_its_time_was_up(deployment: Deployment, vault: Cloud, invoke: Invokes) -> None:
-    from photovault.sweeping import Swept, sweep_objects
+    from photovault.aws.sweeping import Swept, sweep_objects
 
     for n in range(3):
         deployment.put(f"anna/{n}.jpg", jpeg(n))

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from domain.pipeline import STEPS
-from photovault.cloud import Cloud
+from photovault.aws.cloud import Cloud
 from tests.integration.deployment import Deployment, filled, gallery
 from tests.support.aws_events import api_event, s3_test_notice, sqs_event
 from tests.support.factories import jpeg

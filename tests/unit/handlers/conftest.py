@@ -63,7 +63,7 @@ class NamedParts:
 
 
 class FakeCloud(MemoryVault):
-    """`photovault.cloud.Cloud` in memory."""
+    """`photovault.aws.cloud.Cloud` in memory."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from domain.errors import InvalidInput
-from photovault.cloud import CloudSettings, is_owner
+from photovault.aws.cloud import CloudSettings, is_owner
 
 _ROOT = Path(__file__).resolve().parents[3]
 ENVIRONMENT = {

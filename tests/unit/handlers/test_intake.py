@@ -10,7 +10,7 @@ from adapters.aws.originals import blob_key, parse_blob_key
 from domain.errors import NotFound
 from domain.events import AssetUploaded, UploadRefused
 from handlers.intake import handler
-from photovault.intake import owner_of
+from photovault.aws.intake import owner_of
 from tests.support.aws_events import Context, failed_items, s3_notice, s3_test_notice, sqs_event
 from tests.support.fakes import outcomes
 from tests.unit.handlers.conftest import FakeCloud

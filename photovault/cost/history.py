@@ -17,8 +17,8 @@ from domain.commits import Recorded, split_stream
 from domain.errors import HistoryDamaged, UnreadableEvent
 from domain.events import AssetUploaded, FileValidated, Outcome, RenditionsGenerated
 from domain.eventstore import EventStore
-from photovault.costing import Bill, Load, month_bill
-from photovault.costing_inputs import Footprint, Measured, PerAsset, PriceTable
+from photovault.cost.bill import Bill, Load, month_bill
+from photovault.cost.inputs import Footprint, Measured, PerAsset, PriceTable
 
 __all__ = ["MonthOfOwner", "OwnerBill", "bills", "history_by_month"]
 

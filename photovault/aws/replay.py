@@ -10,8 +10,8 @@ from msgspec import Struct
 
 from adapters.aws.connection import error_code
 from domain.errors import NotFound, PhotoVaultError
-from photovault.cloud import Cloud
-from photovault.cloud_rebuild import Order, Outcome, outcome_of, planned_run
+from photovault.aws.cloud import Cloud
+from photovault.aws.rebuild import Order, Outcome, outcome_of, planned_run
 from projections.replay import Progress
 
 _ENDED = ("SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED")

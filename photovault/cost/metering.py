@@ -97,7 +97,7 @@ class MeteredCommits:
         return self._inner.segments(parts)
 
     def segment(self, segment: str, after: tuple[str, int] | None = None) -> Iterator[Commit]:
-        """Not metered: `photovault.costing_replay` computes a scan."""
+        """Not metered: `photovault.cost.replay` computes a scan."""
         return self._inner.segment(segment, after)
 
     def window(self, since_us: int, until_us: int) -> Iterator[Commit]:

@@ -17,7 +17,7 @@ from domain.commits import NEW, VAULT_OWNER, Cause, derive_id, stream_name
 from domain.errors import ConflictError
 from domain.events import AssetUploaded, Event, UploadRefused
 from domain.eventstore import EventStore
-from photovault.cloud import is_owner
+from photovault.aws.cloud import is_owner
 
 _MAX_BLOB_KEY = 1024  # domain.events.BlobKey
 

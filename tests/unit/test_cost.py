@@ -18,18 +18,19 @@ from domain.asset import asset_stream
 from domain.errors import InvalidInput
 from domain.ports import Move, Row, ViewTable
 from infrastructure import cfn
-from photovault import costing, sweeping
+from photovault.aws import sweeping
 from photovault.cli import cost as cost_command
 from photovault.config import Settings
-from photovault.costing import ASSUMPTIONS, PLAN_USD, Bill, Line, Load, duration_ms, month_bill, settle, stretch
-from photovault.costing_history import bills, history_by_month
-from photovault.costing_inputs import Footprint, FunctionShape, Measured, PerAsset, PriceTable, ReplayMeasured
-from photovault.costing_inputs import footprint as real_footprint
-from photovault.costing_inputs import measured as real_measured
-from photovault.costing_inputs import price_table as real_prices
-from photovault.costing_options import extras, savings
-from photovault.costing_replay import replay_cost
-from photovault.metering import Meter, MeteredViews, Usage, transfer_requests
+from photovault.cost import bill as costing
+from photovault.cost.bill import ASSUMPTIONS, PLAN_USD, Bill, Line, Load, duration_ms, month_bill, settle, stretch
+from photovault.cost.history import bills, history_by_month
+from photovault.cost.inputs import Footprint, FunctionShape, Measured, PerAsset, PriceTable, ReplayMeasured
+from photovault.cost.inputs import footprint as real_footprint
+from photovault.cost.inputs import measured as real_measured
+from photovault.cost.inputs import price_table as real_prices
+from photovault.cost.metering import Meter, MeteredViews, Usage, transfer_requests
+from photovault.cost.options import extras, savings
+from photovault.cost.replay import replay_cost
 from photovault.vault import Vault
 from tests.support import factories as make
 

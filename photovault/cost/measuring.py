@@ -33,8 +33,8 @@ from domain.pipeline import STEPS
 from domain.ports import Move, Row, ViewTable
 from events_schema.codec import EventCodec
 from photovault.config import Settings
-from photovault.measuring_media import PHOTO_SIZE, VIDEO_SIZE, transcode, write_photo, write_video
-from photovault.metering import (
+from photovault.cost.measuring_media import PHOTO_SIZE, VIDEO_SIZE, transcode, write_photo, write_video
+from photovault.cost.metering import (
     Meter,
     MeteredBlobs,
     MeteredCheckpoints,

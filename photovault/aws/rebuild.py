@@ -19,7 +19,7 @@ from domain.errors import InvalidInput, NotFound
 from domain.eventstore import EventStore
 from domain.ports import Checkpoints, Entry
 from events_schema.codec import EventCodec
-from photovault.cloud import Cloud
+from photovault.aws.cloud import Cloud
 from projections.replay import Replay, Run, Target
 from projections.verify import Difference, Digest, Verdict, compare, digest
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from msgspec import structs
 
-from photovault.costing import FULL_PROCESSOR_MB, HOURS, Bill, Load, exact, month_bill, stretch
-from photovault.costing_inputs import Footprint, Measured, PriceTable
+from photovault.cost.bill import FULL_PROCESSOR_MB, HOURS, Bill, Load, exact, month_bill, stretch
+from photovault.cost.inputs import Footprint, Measured, PriceTable
 
 __all__ = ["extras", "savings"]
 

@@ -13,8 +13,8 @@ from typing import Literal
 from msgspec import Struct
 
 from domain.errors import InvalidInput
-from photovault.costing import ASSUMPTIONS, GB, Assumption, Draft, Line, exact, settle, stretch
-from photovault.costing_inputs import Footprint, Measured, PriceTable
+from photovault.cost.bill import ASSUMPTIONS, GB, Assumption, Draft, Line, exact, settle, stretch
+from photovault.cost.inputs import Footprint, Measured, PriceTable
 
 __all__ = ["REPLAY_ASSUMPTIONS", "ReplayCost", "replay_cost"]
 

@@ -12,8 +12,8 @@ from decimal import Decimal
 from msgspec import Struct
 
 from domain.errors import InvalidInput
-from photovault.costing_inputs import Footprint, FunctionShape, Measured, PerAsset, PriceTable
-from photovault.metering import Usage
+from photovault.cost.inputs import Footprint, FunctionShape, Measured, PerAsset, PriceTable
+from photovault.cost.metering import Usage
 
 __all__ = [
     "ASSUMPTIONS",
@@ -44,8 +44,8 @@ GB = Decimal(10**9)
 _GIB_MB = Decimal(1024)
 HOURS = Decimal(730)
 _DAYS = Decimal(30)
-_LISTED = 200  # versions a page (photovault.sweeping)
-_SWEPT = 2_000  # objects a run at most (photovault.sweeping)
+_LISTED = 200  # versions a page (photovault.aws.sweeping)
+_SWEPT = 2_000  # objects a run at most (photovault.aws.sweeping)
 _KEYS = 100  # rows a BatchGetItem
 _YOUNG_MONTHS = 2  # 30 days Standard, 30 days Intelligent-Tiering's frequent tier, at the same price
 

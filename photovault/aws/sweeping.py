@@ -18,8 +18,8 @@ from domain.asset import Asset, fold
 from domain.commits import Commit, derive_id, split_stream, to_us
 from domain.errors import HistoryDamaged, UnreadableEvent
 from domain.ports import Message
-from photovault.cloud import Cloud
-from photovault.intake import Stored, place_of, take_in
+from photovault.aws.cloud import Cloud
+from photovault.aws.intake import Stored, place_of, take_in
 
 GRACE = timedelta(minutes=15)
 """What is younger is left to those whose work it is."""

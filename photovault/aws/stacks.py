@@ -13,7 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError, NoRegionError
 
 from adapters.aws.connection import Aws
 from domain.errors import NotFound, PhotoVaultError
-from photovault.cloud import Cloud, CloudSettings
+from photovault.aws.cloud import Cloud, CloudSettings
 
 STACK_PREFIX = "photovault-"
 _SETTINGS = {

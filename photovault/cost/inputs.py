@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from domain.errors import InvalidInput
-from photovault.metering import Usage
+from photovault.cost.metering import Usage
 
 __all__ = [
     "Footprint",
@@ -170,5 +170,5 @@ def footprint() -> Footprint:
 
 
 def _load(name: str, kind: type[T]) -> T:
-    text = resources.files("photovault").joinpath(name).read_bytes()
+    text = resources.files("photovault.cost").joinpath(name).read_bytes()
     return msgspec.json.decode(text, type=kind)
