@@ -182,13 +182,14 @@ class Unidentified(ServiceError):
 
 
 def _owner() -> str:
-    """The token's subject: Cognito gives it to one person, for ever."""
+    """Whose library the token opens: the one that an administrator named for the person (nobody can set it for
+    themselves: the template's client may not write it), else the person's own, by the token's subject."""
     context = app.current_event.raw_event.get("requestContext", {})
     claims = (context.get("authorizer") or {}).get("jwt", {}).get("claims", {})
-    subject = claims.get("sub")
-    if not isinstance(subject, str) or not is_owner(subject):
+    owner = claims.get("custom:owner") or claims.get("sub")
+    if not isinstance(owner, str) or not is_owner(owner):
         raise Unidentified
-    return subject
+    return owner
 
 
 def _asset_id(asset: str) -> str:

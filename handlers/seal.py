@@ -6,15 +6,16 @@ from typing import Any
 
 from handlers.observe import count, logger, observed, traced
 from photovault.aws.cloud import cloud
-from photovault.sealing import seal
+from photovault.sealing import last_seal_hash, seal
 
 
 @traced
 @observed
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """A schedule. Returns the root (None when nothing has changed), for whoever notes it elsewhere."""
+    """A schedule. Returns the root (None when nothing has changed) and the newest seal's hash, to note elsewhere."""
     vault = cloud()
     sealed = seal(vault.store, vault.blobs, vault.clock())
     count("sealed_streams", sealed.streams if sealed else 0)
     logger.info("sealed", extra={"root": sealed.root if sealed else None})
-    return {"root": sealed.root if sealed else None, "streams": sealed.streams if sealed else 0}
+    newest = last_seal_hash(vault.store)
+    return {"root": sealed.root if sealed else None, "streams": sealed.streams if sealed else 0, "hash": newest}

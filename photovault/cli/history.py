@@ -116,6 +116,9 @@ def import_(
             metavar="SOURCE",
         ),
     ],
+    into: Annotated[
+        str | None, typer.Option(help="aws:STAGE: into a deployment's event table; else into this machine's vault.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Take an exported or archived history in, prove it by its hashes, and bring the views up to date.
@@ -131,12 +134,16 @@ def import_(
             if not Path(source).exists():
                 raise InvalidInput(f"there is no file or folder {source}")
             lines = lines_in(Path(source))
-        vault = opened.enter_context(open_vault(context, create=True))
+        if into is not None and not into.startswith(AWS):
+            raise InvalidInput(f"--into takes aws:STAGE, not {into!r}")
+        here = None if into else opened.enter_context(open_vault(context, create=True))
+        vault = here or opened.enter_context(open_stack(str(into).removeprefix(AWS))).cloud
         with progress_bar("import") as bar:
             done = import_history(vault.store, vault.blobs, lines, bar.advance)
         commits = (c for segment in vault.commits.segments(1) for c in vault.commits.segment(segment))
         audit = verify_history(vault.store, vault.blobs, commits)
-        catch_up(vault)
+        if here is not None:
+            catch_up(here)  # on AWS, the table's stream tells the projector
         if json:
             print_json({"commits": done.commits, "added": done.added, "known": done.known, "intact": audit.intact})
         else:

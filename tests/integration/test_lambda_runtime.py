@@ -29,7 +29,7 @@ class TestUnderTheRuntime:
             ("intake.handler", sqs_event(s3_test_notice()), {"batchItemFailures": []}),
             ("projector.handler", {"Records": []}, {"batchItemFailures": []}),
             ("relay.handler", {"Records": []}, {"batchItemFailures": []}),
-            ("seal.handler", {"source": "aws.events"}, {"root": None, "streams": 0}),
+            ("seal.handler", {"source": "aws.events"}, {"root": None, "streams": 0, "hash": None}),
             ("reconcile.handler", {"source": "aws.events"}, {"objects": 0, "whole": True}),
             ("api.handler", api_event("GET", "/health"), {"statusCode": 200}),
         ],

@@ -77,6 +77,14 @@ def test_only_the_verified_subject_is_the_owner(vault: FakeCloud) -> None:
     assert call("GET", "/gallery", subject="boris", **more)[1]["items"] == []
 
 
+def test_an_administrator_may_open_another_library_to_a_person(vault: FakeCloud) -> None:
+    filled(vault, "family", "f1")
+    filled(vault, "boris", "b1")
+    items = call("GET", "/gallery", subject="boris", claims={"custom:owner": "family"})[1]["items"]
+    assert [item["asset"] for item in items] == ["f1"]
+    assert call("GET", "/gallery", subject="boris", claims={"custom:owner": "a#b"})[0] == 401
+
+
 @pytest.mark.parametrize("path", ["/gallery", "/assets/a1", "/assets/a1/audit", "/status", "/failed"])
 def test_without_an_identity_nothing_is_shown(vault: FakeCloud, path: str) -> None:
     filled(vault)
