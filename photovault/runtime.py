@@ -25,7 +25,8 @@ from photovault.vault import Vault
 
 _BATCH = 500
 _TAIL = "tail"
-_IDLE_SECONDS = 0.25  # how long a thread waits for news before it looks again
+_IDLE_SECONDS = 0.25  # how long a thread waits for news of this process before it looks for work of others
+_FINISHED_EVERY_SECONDS = 0.04  # how often a run looks whether it is done
 _PROJECT_EVERY_SECONDS = 0.15  # under load: larger batches cost less
 _QUEUES = tuple(step.name for step in reversed(PIPELINE))  # the end of the pipeline first: finish what was begun
 _LEASE_SECONDS = max(step.lease_seconds for step in PIPELINE)
@@ -77,6 +78,7 @@ class Runtime:
         self._vault = vault
         self._stop = threading.Event()
         self._news = threading.Condition()
+        self._told = 0  # how often there was news: nothing that is told between a look and a rest is missed
         self._ended = 0
         self._errors: list[BaseException] = []
 
@@ -121,11 +123,14 @@ class Runtime:
 
     def _wait(self, watch: bool, on_tick: Callable[[Tick], None] | None) -> None:
         next_seal = time.monotonic() + SEAL_EVERY.total_seconds()
-        while not self._stop.wait(_IDLE_SECONDS):
-            if time.monotonic() >= next_seal:
+        next_tick = 0.0
+        while not self._stop.wait(_IDLE_SECONDS if watch else _FINISHED_EVERY_SECONDS):
+            now = time.monotonic()
+            if now >= next_seal:
                 next_seal += SEAL_EVERY.total_seconds()
                 self._seal()
-            if on_tick:
+            if on_tick and now >= next_tick:
+                next_tick = now + _IDLE_SECONDS
                 on_tick(self._tick())
             if not watch and self._finished():
                 return
@@ -139,26 +144,29 @@ class Runtime:
 
     def _relay(self) -> None:
         while not self._stop.is_set():
+            told = self._told
             if _pump(self._vault, "relay", self._vault.relay.relay):
                 self._tell()
             else:
-                self._rest()
+                self._rest(told)
 
     def _project(self) -> None:
         while not self._stop.is_set():
+            told = self._told
             if not _pump(self._vault, "projector", self._vault.projector.project):
-                self._rest()
+                self._rest(told)
             self._stop.wait(_PROJECT_EVERY_SECONDS)
 
     def _work(self) -> None:
         while not self._stop.is_set():
+            told = self._told
             deliveries = self._vault.queue.receive(_QUEUES, 1, _LEASE_SECONDS)
             for delivery in deliveries:
                 self._handle(delivery)
             if deliveries:
                 self._tell()
             else:
-                self._rest()
+                self._rest(told)
 
     def _handle(self, delivery: Delivery) -> None:
         verdict = self._vault.worker.handle(delivery)
@@ -171,12 +179,14 @@ class Runtime:
                 self._vault.queue.bury(delivery, verdict.reason)
         self._ended += verdict.ended
 
-    def _rest(self) -> None:
+    def _rest(self, told: int) -> None:
+        """Wait for news since it was told so often, or a while."""
         with self._news:
-            self._news.wait(_IDLE_SECONDS)
+            self._news.wait_for(lambda: self._told != told, _IDLE_SECONDS)
 
     def _tell(self) -> None:
         with self._news:
+            self._told += 1
             self._news.notify_all()
 
     def _seal(self) -> None:
