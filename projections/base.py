@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 import msgspec
 from msgspec import NODEFAULT, Struct, structs
 
-from domain.commits import Recorded, split_stream
+from domain.commits import Commit, Recorded, split_stream
 from domain.events import Event
 from domain.ports import Row, ViewTable
 
@@ -38,8 +38,8 @@ class Projection(Generic[S]):
     A state that is `array_like` makes rows without field names, which are smaller and quicker to write; a new field
     comes last there, and has a default.
 
-    All methods are pure. `on` maps an event's type to a function (state, recorded) -> state; an event that is not in
-    it leaves the state as it is (its version still moves on).
+    All methods are pure. `on` maps an event's type to a function (state, event, commit) -> state; an event that is not
+    in it leaves the state as it is (its version still moves on).
     """
 
     name: ClassVar[str]
@@ -50,7 +50,7 @@ class Projection(Generic[S]):
     has_totals: ClassVar[bool] = False
     loses_others: ClassVar[bool] = False  # whether `others` may name fewer rows than before
     state: type[S]
-    on: Mapping[type[Event], Callable[[S, Recorded], S]]
+    on: Mapping[type[Event], Callable[[S, Any, Commit], S]]
 
     def __init__(self) -> None:
         self._decode = msgspec.msgpack.Decoder(self.state).decode
@@ -62,7 +62,7 @@ class Projection(Generic[S]):
     def evolve(self, state: S, recorded: Recorded) -> S:
         """The state after one more event."""
         handler = self.on.get(type(recorded.event))
-        return handler(state, recorded) if handler else state
+        return handler(state, recorded.event, recorded.commit) if handler else state
 
     def home(self, stream: str) -> tuple[str, str]:
         """Partition and key of the stream's home row."""
@@ -142,14 +142,13 @@ def _defaults(field: structs.FieldInfo) -> tuple[Any, ...]:
 
 def difference(before: Totals, after: Totals) -> Totals:
     """What must be added to totals when a contribution changes; counters that stay are left out."""
+    if not before:  # a new contribution: the only case in a replay
+        if all(all(counters.values()) for counters in after.values()):
+            return after
+        without_zeros = {total: {name: n for name, n in counters.items() if n} for total, counters in after.items()}
+        return {total: counters for total, counters in without_zeros.items() if counters}
     if before == after:
         return {}
-    if not before:  # a new contribution: the only case in a replay
-        return {
-            total: counters if all(counters.values()) else {name: n for name, n in counters.items() if n}
-            for total, counters in after.items()
-            if any(counters.values())
-        }
     changed: dict[str, dict[str, int]] = {}
     for total in {*before, *after}:
         old, new = before.get(total, {}), after.get(total, {})

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from msgspec import Struct, structs
 
-from domain.commits import Recorded, to_us
+from domain.commits import Commit, to_us
 from domain.events import AssetSeenAgain, AssetUploaded
 from projections.base import OtherRow, Projection
 
@@ -39,23 +39,19 @@ def path_key(path: str) -> str:
     return f"{PATHS}{hashlib.sha256(path.encode('utf-8', 'surrogatepass')).hexdigest()[:32]}"
 
 
-def _uploaded(state: Paths, recorded: Recorded) -> Paths:
-    event = recorded.event
-    assert isinstance(event, AssetUploaded)
-    asset = recorded.commit.stream.rpartition("#")[2]
+def _uploaded(state: Paths, event: AssetUploaded, commit: Commit) -> Paths:
+    asset = commit.stream.rpartition("#")[2]
     before = Paths(asset, event.size_bytes)
-    return before if event.path is None else _with(before, event.path, event.modified_at, recorded)
+    return before if event.path is None else _with(before, event.path, event.modified_at, commit)
 
 
-def _seen_again(state: Paths, recorded: Recorded) -> Paths:
-    event = recorded.event
-    assert isinstance(event, AssetSeenAgain)
-    return _with(state, event.path, event.modified_at, recorded)
+def _seen_again(state: Paths, event: AssetSeenAgain, commit: Commit) -> Paths:
+    return _with(state, event.path, event.modified_at, commit)
 
 
-def _with(state: Paths, path: str, modified_at: datetime | None, recorded: Recorded) -> Paths:
+def _with(state: Paths, path: str, modified_at: datetime | None, commit: Commit) -> Paths:
     modified_us = to_us(modified_at) if modified_at else None
-    place = Place(path, state.asset, state.size_bytes, modified_us, recorded.commit.recorded_us)
+    place = Place(path, state.asset, state.size_bytes, modified_us, commit.recorded_us)
     return structs.replace(state, places=(*(p for p in state.places if p.path != path), place))
 
 

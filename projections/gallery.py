@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import Struct, structs
 
-from domain.commits import Recorded
+from domain.commits import Commit
 from domain.events import (
     AssetProcessed,
     AssetUploaded,
@@ -47,26 +47,20 @@ class GalleryItem(Struct, frozen=True, array_like=True):
     renditions: dict[str, Picture] = {}
 
 
-def _uploaded(item: GalleryItem, recorded: Recorded) -> GalleryItem:
-    event = recorded.event
-    assert isinstance(event, AssetUploaded)
+def _uploaded(item: GalleryItem, event: AssetUploaded, commit: Commit) -> GalleryItem:
     return structs.replace(
         item,
-        asset=recorded.commit.stream.rpartition("#")[2],
+        asset=commit.stream.rpartition("#")[2],
         file_name=event.file_name,
-        uploaded_at=recorded.commit.recorded_at.isoformat(),
+        uploaded_at=commit.recorded_at.isoformat(),
     )
 
 
-def _validated(item: GalleryItem, recorded: Recorded) -> GalleryItem:
-    event = recorded.event
-    assert isinstance(event, FileValidated)
+def _validated(item: GalleryItem, event: FileValidated, commit: Commit) -> GalleryItem:
     return structs.replace(item, kind=event.kind, width=event.width, height=event.height)
 
 
-def _described(item: GalleryItem, recorded: Recorded) -> GalleryItem:
-    event = recorded.event
-    assert isinstance(event, MetadataExtracted)
+def _described(item: GalleryItem, event: MetadataExtracted, commit: Commit) -> GalleryItem:
     place, taken = event.position, event.taken_at
     return structs.replace(
         item,
@@ -80,26 +74,22 @@ def _described(item: GalleryItem, recorded: Recorded) -> GalleryItem:
     )
 
 
-def _rendered(item: GalleryItem, recorded: Recorded) -> GalleryItem:
-    event = recorded.event
-    assert isinstance(event, RenditionsGenerated)
+def _rendered(item: GalleryItem, event: RenditionsGenerated, commit: Commit) -> GalleryItem:
     pictures = {
         r.name: Picture(r.blob, r.width, r.height, r.size_bytes) for r in event.renditions if r.format == "jpeg"
     }
     return structs.replace(item, renditions=pictures, thumbhash=event.thumbhash)
 
 
-def _processed(item: GalleryItem, recorded: Recorded) -> GalleryItem:
-    event = recorded.event
-    assert isinstance(event, AssetProcessed)
+def _processed(item: GalleryItem, event: AssetProcessed, commit: Commit) -> GalleryItem:
     return structs.replace(item, state=event.state)
 
 
-def _again(item: GalleryItem, recorded: Recorded) -> GalleryItem:
+def _again(item: GalleryItem, event: ReprocessRequested, commit: Commit) -> GalleryItem:
     return structs.replace(item, state="processing")
 
 
-def _quarantined(item: GalleryItem, recorded: Recorded) -> GalleryItem:
+def _quarantined(item: GalleryItem, event: FileQuarantined, commit: Commit) -> GalleryItem:
     """What is refused is never shown, even when an earlier look at it found it harmless."""
     return structs.replace(item, renditions={}, thumbhash=None)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct, structs
 
-from domain.commits import Recorded
+from domain.commits import Commit
 from domain.events import AssetProcessed, AssetUploaded, FileValidated, MetadataExtracted, RenditionsGenerated
 from projections.base import Projection, Totals
 
@@ -24,21 +24,15 @@ class Contribution(Struct, frozen=True, array_like=True, gc=False):
     state: str = "processing"
 
 
-def _uploaded(state: Contribution, recorded: Recorded) -> Contribution:
-    event = recorded.event
-    assert isinstance(event, AssetUploaded)
-    return Contribution(asset=recorded.commit.stream.rpartition("#")[2], original_bytes=event.size_bytes)
+def _uploaded(state: Contribution, event: AssetUploaded, commit: Commit) -> Contribution:
+    return Contribution(asset=commit.stream.rpartition("#")[2], original_bytes=event.size_bytes)
 
 
-def _validated(state: Contribution, recorded: Recorded) -> Contribution:
-    event = recorded.event
-    assert isinstance(event, FileValidated)
+def _validated(state: Contribution, event: FileValidated, commit: Commit) -> Contribution:
     return structs.replace(state, kind=event.kind, media_type=event.media_type)
 
 
-def _described(state: Contribution, recorded: Recorded) -> Contribution:
-    event = recorded.event
-    assert isinstance(event, MetadataExtracted)
+def _described(state: Contribution, event: MetadataExtracted, commit: Commit) -> Contribution:
     return structs.replace(
         state,
         year=event.taken_at.local[:4] if event.taken_at else None,
@@ -47,9 +41,7 @@ def _described(state: Contribution, recorded: Recorded) -> Contribution:
     )
 
 
-def _rendered(state: Contribution, recorded: Recorded) -> Contribution:
-    event = recorded.event
-    assert isinstance(event, RenditionsGenerated)
+def _rendered(state: Contribution, event: RenditionsGenerated, commit: Commit) -> Contribution:
     return structs.replace(
         state,
         rendition_bytes=sum(r.size_bytes for r in event.renditions),
@@ -57,9 +49,7 @@ def _rendered(state: Contribution, recorded: Recorded) -> Contribution:
     )
 
 
-def _processed(state: Contribution, recorded: Recorded) -> Contribution:
-    event = recorded.event
-    assert isinstance(event, AssetProcessed)
+def _processed(state: Contribution, event: AssetProcessed, commit: Commit) -> Contribution:
     return structs.replace(state, state=event.state)
 
 
@@ -83,15 +73,12 @@ class Library(Projection[Contribution]):
         """This asset's share."""
         if not state.asset:
             return {}
-        totals: dict[str, dict[str, int]] = {
-            "library": {
-                "assets": 1,
-                "original_bytes": state.original_bytes,
-                "rendition_bytes": state.rendition_bytes,
-                "renditions": state.renditions,
-                "with_place": int(state.located),
-            }
-        }
+        own = {"assets": 1, "original_bytes": state.original_bytes}
+        if state.renditions:
+            own["rendition_bytes"], own["renditions"] = state.rendition_bytes, state.renditions
+        if state.located:
+            own["with_place"] = 1
+        totals: dict[str, dict[str, int]] = {"library": own}
         if state.state == "done":
             if state.kind:
                 totals[f"kind:{state.kind}"] = {"assets": 1, "original_bytes": state.original_bytes}

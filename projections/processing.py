@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from domain.commits import Recorded
+from domain.commits import Commit
 from domain.events import (
     AssetProcessed,
     AssetUploaded,
@@ -52,88 +52,75 @@ class Processing(Struct, frozen=True, array_like=True):
 _AFTER = {step.follows: tuple(s.name for s in PIPELINE if s.follows is step.follows) for step in PIPELINE}
 
 
-def _waiting(state: Processing, names: tuple[str, ...], recorded: Recorded) -> dict[str, StepProgress]:
+def _waiting(state: Processing, names: tuple[str, ...], commit: Commit) -> dict[str, StepProgress]:
     steps = state.steps.copy()
     for name in names:
-        steps[name] = StepProgress("waiting", recorded.commit.recorded_us)
+        steps[name] = StepProgress("waiting", commit.recorded_us)
     return steps
 
 
-def _uploaded(state: Processing, recorded: Recorded) -> Processing:
-    event = recorded.event
-    assert isinstance(event, AssetUploaded)
-    at = recorded.commit.recorded_us
+def _uploaded(state: Processing, event: AssetUploaded, commit: Commit) -> Processing:
+    at = commit.recorded_us
     return Processing(
-        asset=recorded.commit.stream.rpartition("#")[2],
+        asset=commit.stream.rpartition("#")[2],
         file_name=event.file_name,
         path=event.path,
         state="processing",
         uploaded_us=at,
         changed_us=at,
-        steps=_waiting(state, _AFTER.get(AssetUploaded, ()), recorded),
+        steps=_waiting(state, _AFTER.get(AssetUploaded, ()), commit),
     )
 
 
-def _reprocess(state: Processing, recorded: Recorded) -> Processing:
-    steps = _waiting(state, tuple(step.name for step in steps_after(recorded.event)), recorded)
-    return _changed(state, recorded, steps, "processing")
+def _reprocess(state: Processing, event: ReprocessRequested, commit: Commit) -> Processing:
+    steps = _waiting(state, tuple(step.name for step in steps_after(event)), commit)
+    return _changed(state, commit, steps, "processing")
 
 
-def _done(state: Processing, recorded: Recorded) -> Processing:
-    return _ended(state, recorded, "done")
+def _done(state: Processing, event: Outcome, commit: Commit) -> Processing:
+    return _ended(state, event, commit, "done")
 
 
-def _skipped(state: Processing, recorded: Recorded) -> Processing:
-    event = recorded.event
-    assert isinstance(event, StepSkipped)
-    return _ended(state, recorded, "skipped", reason=event.reason)
+def _skipped(state: Processing, event: StepSkipped, commit: Commit) -> Processing:
+    return _ended(state, event, commit, "skipped", reason=event.reason)
 
 
-def _failed(state: Processing, recorded: Recorded) -> Processing:
-    event = recorded.event
-    assert isinstance(event, StepFailed)
-    return _ended(state, recorded, "failed", event.error, event.message, event.next_attempt_at.isoformat())
+def _failed(state: Processing, event: StepFailed, commit: Commit) -> Processing:
+    return _ended(state, event, commit, "failed", event.error, event.message, event.next_attempt_at.isoformat())
 
 
-def _given_up(state: Processing, recorded: Recorded) -> Processing:
-    event = recorded.event
-    assert isinstance(event, StepGivenUp)
-    return _ended(state, recorded, "given_up", event.error, event.message)
+def _given_up(state: Processing, event: StepGivenUp, commit: Commit) -> Processing:
+    return _ended(state, event, commit, "given_up", event.error, event.message)
 
 
-def _quarantined(state: Processing, recorded: Recorded) -> Processing:
-    event = recorded.event
-    assert isinstance(event, FileQuarantined)
-    return _ended(state, recorded, "done", event.code, event.reason)
+def _quarantined(state: Processing, event: FileQuarantined, commit: Commit) -> Processing:
+    return _ended(state, event, commit, "done", event.code, event.reason)
 
 
 def _ended(
     state: Processing,
-    recorded: Recorded,
+    event: Outcome,
+    commit: Commit,
     status: str,
     error: str | None = None,
     reason: str | None = None,
     again: str | None = None,
 ) -> Processing:
     """One attempt came to an end: replay spends half of this view's time here, so it builds each struct once."""
-    event = recorded.event
-    assert isinstance(event, Outcome)
     run = event.run
-    steps = _waiting(state, _AFTER.get(type(event), ()), recorded)
+    steps = _waiting(state, _AFTER.get(type(event), ()), commit)
     steps[run.step] = StepProgress(
-        status, recorded.commit.recorded_us, run.attempt, run.version, run.duration_ms, error, reason, again
+        status, commit.recorded_us, run.attempt, run.version, run.duration_ms, error, reason, again
     )
-    return _changed(state, recorded, steps, state.state)
+    return _changed(state, commit, steps, state.state)
 
 
-def _processed(state: Processing, recorded: Recorded) -> Processing:
-    event = recorded.event
-    assert isinstance(event, AssetProcessed)
-    return _changed(state, recorded, state.steps, event.state)
+def _processed(state: Processing, event: AssetProcessed, commit: Commit) -> Processing:
+    return _changed(state, commit, state.steps, event.state)
 
 
-def _changed(state: Processing, recorded: Recorded, steps: dict[str, StepProgress], overall: str) -> Processing:
-    at = recorded.commit.recorded_us
+def _changed(state: Processing, commit: Commit, steps: dict[str, StepProgress], overall: str) -> Processing:
+    at = commit.recorded_us
     return Processing(state.asset, state.file_name, state.path, overall, state.uploaded_us, at, steps)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import Struct, structs
 
-from domain.commits import Recorded
+from domain.commits import Commit
 from domain.events import AssetUploaded, FileQuarantined, RenditionsGenerated
 from projections.base import Locate, Projection
 
@@ -32,20 +32,16 @@ class RenditionSet(Struct, frozen=True, array_like=True):
     original: str = ""  # blob
 
 
-def _uploaded(state: RenditionSet, recorded: Recorded) -> RenditionSet:
-    event = recorded.event
-    assert isinstance(event, AssetUploaded)
-    return RenditionSet(asset=recorded.commit.stream.rpartition("#")[2], original=event.blob)
+def _uploaded(state: RenditionSet, event: AssetUploaded, commit: Commit) -> RenditionSet:
+    return RenditionSet(asset=commit.stream.rpartition("#")[2], original=event.blob)
 
 
-def _rendered(state: RenditionSet, recorded: Recorded) -> RenditionSet:
-    event = recorded.event
-    assert isinstance(event, RenditionsGenerated)
+def _rendered(state: RenditionSet, event: RenditionsGenerated, commit: Commit) -> RenditionSet:
     pictures = tuple([Picture(r.name, r.format, r.blob, r.width, r.height, r.size_bytes) for r in event.renditions])
     return RenditionSet(state.asset, pictures, event.thumbhash, event.engine, state.original)
 
 
-def _quarantined(state: RenditionSet, recorded: Recorded) -> RenditionSet:
+def _quarantined(state: RenditionSet, event: FileQuarantined, commit: Commit) -> RenditionSet:
     return structs.replace(state, renditions=(), thumbhash=None)
 
 

@@ -13,16 +13,16 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import dropwhile
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 from msgspec import Struct, structs
 
-from domain.commits import Commit, Recorded, derive_id, split_stream
+from domain.commits import Commit, derive_id, split_stream
 from domain.errors import HistoryDamaged, NotFound, UnreadableEvent
 from domain.eventstore import EventStore
 from domain.ports import Checkpoints, Entry, Move, Row, ViewStore, ViewTable
-from projections.base import Projection
+from projections.base import Projection, difference
 from projections.projector import change_of
 
 _RUN = "replay"
@@ -81,6 +81,8 @@ class Folded(Struct, frozen=True):
     damage: str | None = None
 
 
+_Handler: TypeAlias = Callable[[Any, Any, Commit], Any]  # of `Projection.on`
+
 _runs = msgspec.msgpack.Decoder(Run).decode
 _progress = msgspec.msgpack.Decoder(Progress).decode
 _encode = msgspec.msgpack.Encoder().encode
@@ -96,14 +98,14 @@ def fold_streams(
 
     This is the loop that a replay's speed depends on: one dictionary look-up an event finds all handlers.
     """
-    dispatches: dict[str, dict[type, list[tuple[int, Callable[[Any, Recorded], Any]]]]] = {}
+    dispatches: dict[str, dict[type, list[tuple[int, _Handler]]]] = {}
     for i, projection in enumerate(projections):
         handlers = dispatches.setdefault(projection.category, {})
         for kind, handler in projection.on.items():
             handlers.setdefault(kind, []).append((i, handler))
     events_of = store.events_of
     stream, number = "", 0
-    dispatch: dict[type, list[tuple[int, Callable[[Any, Recorded], Any]]]] | None = None
+    dispatch: dict[type, list[tuple[int, _Handler]]] | None = None
     states: list[Any] = []
     version = count = 0
     damage: str | None = None
@@ -127,8 +129,9 @@ def fold_streams(
         before = states.copy()
         try:
             for each in recorded:
-                for i, handler in dispatch.get(each.event.__class__, ()):
-                    states[i] = handler(states[i], each)
+                event = each.event
+                for i, handler in dispatch.get(event.__class__, ()):
+                    states[i] = handler(states[i], event, commit)
         except Exception as error:  # pure code met an event that it can't take: only its stream suffers
             damage = f"{type(error).__name__}: {error}"
             states = before
@@ -330,10 +333,14 @@ class Replay:
     def _contribute(self, projection: Projection[Any], table: ViewTable, part: Sequence[Folded], i: int) -> int:
         """Rows with totals: first as if none were there; those that are (a resumed slice, or the live projector was
         here first) by what they lack."""
-        moves = []
-        for folded in part:
-            change = change_of(projection, folded.stream, None, 0, folded.states[i], folded.version)
-            moves.append(Move(change.home, change.base, change.deltas))
+        moves = [
+            Move(
+                projection.home_row(folded.stream, folded.states[i], folded.version),
+                0,
+                difference({}, projection.totals(folded.states[i])),
+            )
+            for folded in part
+        ]
         made = self._views.move(table, moves) if moves else ()
         written = sum(made)
         behind = [folded for folded, moved in zip(part, made, strict=True) if not moved]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from domain.asset import asset_stream
-from domain.commits import Commit, Recorded
+from domain.commits import Commit
 from domain.events import AssetSeenAgain
 from projections.base import OtherRow, Projection, Totals
 from tests.support.factories import OWNER, append, seen_again
@@ -40,12 +40,10 @@ class Marks(Projection[Marked]):
         self.fatal = True
         self.on = {AssetSeenAgain: self._seen}
 
-    def _seen(self, state: Marked, recorded: Recorded) -> Marked:
-        event = recorded.event
-        assert isinstance(event, AssetSeenAgain)
+    def _seen(self, state: Marked, event: AssetSeenAgain, commit: Commit) -> Marked:
         if event.path == "poison" and self.fatal:
             raise Poisonous("this one is not for me")
-        return Marked(tuple(event.path.split()), state.events + 1, recorded.commit.stream.rpartition("#")[2])
+        return Marked(tuple(event.path.split()), state.events + 1, commit.stream.rpartition("#")[2])
 
     def others(self, state: Marked) -> Mapping[str, OtherRow]:
         return {f"{state.asset}:{mark}": OtherRow(mark) for mark in state.marks}
