@@ -36,25 +36,33 @@ class SqliteViewStore:
 
     def __init__(self, path: Path | str, *, durable: bool = True) -> None:
         self._db = Database(path, durable=durable, page_bytes=_PAGE_BYTES)
+        self._indexed: set[tuple[str, str]] = set()  # by table and column: indexes that are known to be there
 
     # --- tables ---
 
     def create(self, table: ViewTable) -> None:
-        """Make the tables and indexes of a generation."""
+        """Make the tables of a generation. Each index is made by the first query that asks for it, so that a replay
+        sorts its rows once (0.2 s for 100,000) instead of finding each row's place in every index."""
         name = _name(table)
         columns = "".join(f", {_column(i)} TEXT" for i in range(len(table.indexes)))
-        indexes = "".join(
-            f"CREATE INDEX IF NOT EXISTS {name}_{_column(i)} ON {name} (partition, {_column(i)}, key) "
-            f"WHERE {_column(i)} IS NOT NULL;"
-            for i in range(len(table.indexes))
-        )
         self._db.execute_script(
             f"CREATE TABLE IF NOT EXISTS {name} (partition TEXT NOT NULL, key TEXT NOT NULL, version INTEGER NOT NULL, "
             f"deleted INTEGER NOT NULL, data BLOB NOT NULL{columns}, PRIMARY KEY (partition, key)) WITHOUT ROWID;"
             f"CREATE TABLE IF NOT EXISTS {name}_totals (partition TEXT NOT NULL, total TEXT NOT NULL, "
             "counter TEXT NOT NULL, value INTEGER NOT NULL, PRIMARY KEY (partition, total, counter)) WITHOUT ROWID;"
-            f"{indexes}"
         )
+
+    def _index(self, table: ViewTable, index: str) -> str:
+        """The column of an index, which is there from now on."""
+        name, column = _name(table), _index_column(table, index)
+        if (name, column) not in self._indexed:
+            with _missing_table(table):
+                self._db.execute_script(
+                    f"CREATE INDEX IF NOT EXISTS {name}_{column} ON {name} (partition, {column}, key) "
+                    f"WHERE {column} IS NOT NULL;"
+                )
+            self._indexed.add((name, column))
+        return column
 
     def drop(self, table: ViewTable) -> None:
         """Remove a generation with all its rows."""
@@ -140,7 +148,7 @@ class SqliteViewStore:
         cursor: str | None = None,
     ) -> Page:
         """Rows of a partition with low <= key < high, by primary key or by an index, without tombstones."""
-        column = "key" if index is None else _index_column(table, index)
+        column = "key" if index is None else self._index(table, index)
         scope = f"{table.projection}|{partition}|{index}|{low}|{high}|{descending}"
         conditions, values = [f"partition=? AND {column}>=? AND NOT deleted"], [partition, low]
         if high is not None:
