@@ -22,11 +22,15 @@ NAMESPACE = os.environ.get("POWERTOOLS_METRICS_NAMESPACE") or "PhotoVault"
 logger = Logger(service=SERVICE)
 metrics = Metrics(namespace=NAMESPACE, service=SERVICE)
 
+NANOUSD_PER_GB_S = 16_667
+"""Lambda's price of a GB-second on x86 in us-east-1, in billionths of a dollar (photovault/cost/prices.json)."""
+NANOUSD_PER_REQUEST = 200
+
 Handler = Callable[[dict[str, Any], Any], Any]
 
 
 def observed(handler: Handler) -> Handler:
-    """Wrap an entry point: request id and cold start in each log line, its duration and outcome as metrics.
+    """Wrap an entry point: request id and cold start in each log line, its duration, cost and outcome as metrics.
 
     The duration and the outcome (`succeeded` or `failed`, 1) are counted even when it raises, which Lambda then sees.
     """
@@ -43,12 +47,19 @@ def observed(handler: Handler) -> Handler:
             raise
         finally:
             metrics.add_metric("failed" if failed else "succeeded", MetricUnit.Count, 1)
-            count("duration_ms", (time.perf_counter() - started) * 1000, MetricUnit.Milliseconds)
+            seconds = time.perf_counter() - started
+            count("duration_ms", seconds * 1000, MetricUnit.Milliseconds)
+            count("cost_nanousd", cost_nanousd(seconds, context.memory_limit_in_mb), MetricUnit.NoUnit)
 
     timed.__name__ = timed.__qualname__ = getattr(handler, "__name__", "handler")
     logged: Handler = logger.inject_lambda_context(timed, clear_state=True)
     metered: Handler = metrics.log_metrics(logged, capture_cold_start_metric=True)
     return metered
+
+
+def cost_nanousd(seconds: float, memory_mb: int | str) -> int:
+    """What Lambda bills for an invocation of so long with so much memory, before any free tier, in 1e-9 dollars."""
+    return NANOUSD_PER_REQUEST + round(NANOUSD_PER_GB_S * seconds * int(memory_mb) / 1024)
 
 
 def traced(handler: Handler) -> Handler:

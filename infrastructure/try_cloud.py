@@ -16,7 +16,7 @@ PhotoVault runs on the emulator. In another terminal:
 
   export AWS_ENDPOINT_URL={endpoint} AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_DEFAULT_REGION=us-east-1
   .venv/bin/python -c "import boto3; boto3.client('s3').upload_file('PHOTO.jpg', '{bucket}', 'anna/PHOTO.jpg')"
-  .venv/bin/photovault --owner anna status --on aws
+  .venv/bin/photovault --owner anna cloud status
   .venv/bin/photovault replay --on aws
 
 Press Ctrl-C to end it; what is in it is lost.

@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from domain.asset import asset_stream
 from domain.errors import InvalidInput
 from domain.ports import Move, Row, ViewTable
+from handlers import observe
 from infrastructure import cfn
 from photovault.aws import sweeping
 from photovault.cli import cost as cost_command
@@ -444,3 +445,11 @@ class TestTheCommand:
 
 def test_the_sweep_is_counted_as_it_is_bounded() -> None:
     assert (costing._LISTED, costing._SWEPT) == (sweeping._PAGE, sweeping.MOST_OBJECTS)
+
+
+def test_functions_count_their_cost_by_the_price_table() -> None:
+    _, per_gb_s = real_prices().price("lambda_gb_second_x86_64", "us-east-1")
+    _, per_request = real_prices().price("lambda_request", "us-east-1")
+    assert round(per_gb_s * 10**9) == observe.NANOUSD_PER_GB_S
+    assert round(per_request * 10**9) == observe.NANOUSD_PER_REQUEST
+    assert observe.cost_nanousd(2.0, "512") == 200 + 16_667
