@@ -10,7 +10,8 @@ The peer is the library `eventsourcing` on SQLite with the same events (see `ben
   rows; ours the segments of the same history decoded to event objects, no fold, no rows;
 - rebuilding views: as its documentation writes a materialised view: for each event the row is read, folded and written,
   and the tracking position recorded, in one transaction; ours replays into all projections. Both write with WAL and
-  synchronous=NORMAL. The peer is spared most of our work: one view, a fold of four fields, no secondary index.
+  synchronous=NORMAL; the peer once with msgspec events, once as it comes (`JSONTranscoder`). It is spared most of our
+  work: one view, a fold of four fields, no secondary index.
 The peer's rates do not depend on the length of the history, so it reads a part of it.
 Run: `python -m benchmarks replay`; histories are built once, into build/bench.
 """
@@ -76,6 +77,7 @@ def run(quick: bool = False) -> list[Row]:
         "msgspec": (_their_read, "structs"),
         "default": (_their_read, "default"),
         "view": (_their_view, "structs"),
+        "default view": (_their_view, "default"),
     }
     with scratch() as folder:
         databases = _their_history(history, peer_events, folder)
@@ -91,8 +93,9 @@ def run(quick: bool = False) -> list[Row]:
     whole = f"{name} into all {len(PROJECTIONS)} projections"
     rows = [row(f"{whole}, one process", replay.rate, GOAL_RATE, "the goal", 1.0, unit)]
     if "msgspec" in their:
-        view = "eventsourcing 9.5, msgspec, one view by its documentation"
-        rows.append(row(whole, replay.rate, their["view"].rate, view, GOAL_PEER, unit))
+        for which, found in (("default", "default view"), ("msgspec", "view")):
+            view = f"eventsourcing 9.5, {which}, one view by its documentation"
+            rows.append(row(whole, replay.rate, their[found].rate, view, GOAL_PEER, unit))
         for which in ("msgspec", "default"):
             peer = f"eventsourcing 9.5, {which}, its notification log"
             rows.append(row("read and decode a history", read.rate, their[which].rate, peer, GOAL_PEER, unit))
@@ -237,9 +240,11 @@ def _their_view(databases: dict[str, str], which: str) -> Measured:
     from eventsourcing.persistence import Tracking
     from eventsourcing.sqlite import SQLiteDatastore, SQLiteTrackingRecorder
 
-    from benchmarks.peers import StructApplication, open_application
+    from benchmarks.peers import DefaultApplication, StructApplication, open_application
 
-    application = open_application(StructApplication, Path(databases[which]))
+    kind = StructApplication if which == "structs" else DefaultApplication
+    value_of = getattr if which == "structs" else dict.get  # of an event's data
+    application = open_application(kind, Path(databases[which]))
     path = Path(databases[which]).with_name("view.db")
     for old in path.parent.glob("view.db*"):
         old.unlink()
@@ -259,7 +264,7 @@ def _their_view(databases: dict[str, str], which: str) -> Measured:
             found = cursor.fetchone()
             state = unpack(found["data"]) if found else {}
             for field in ("file_name", "width", "height", "thumbhash"):
-                value = getattr(event.data, field, None)
+                value = value_of(event.data, field, None)
                 if value is not None:
                     state[field] = value
             cursor.execute(
