@@ -26,7 +26,7 @@ from domain.commits import NEW, Cause, Commit
 from domain.events import AssetSeenAgain
 from domain.eventstore import EventStore
 from events_schema.codec import EventCodec
-from tests.support.emulator import connect, emulator
+from infrastructure.emulator import connect, emulator
 
 _ROOT = Path(__file__).resolve().parents[1]
 _PEERS = _ROOT / "build" / "peers" / "castore"

@@ -9,7 +9,7 @@ import signal
 import sys
 
 from infrastructure.deploy_emulated import deploy
-from tests.support.emulator import MISSING, emulator, executable
+from infrastructure.emulator import MISSING, emulator, executable
 
 _HELP = """
 PhotoVault runs on the emulator. In another terminal:

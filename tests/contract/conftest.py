@@ -14,7 +14,7 @@ import boto3
 import pytest
 
 from adapters.aws.connection import Aws
-from tests.support.emulator import MISSING, connect, emulator, executable
+from infrastructure.emulator import MISSING, connect, emulator, executable
 
 pytest.register_assert_rewrite("tests.contract.suites")
 

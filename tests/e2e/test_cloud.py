@@ -25,6 +25,7 @@ from domain.commits import Commit
 from domain.eventstore import verify_chain
 from domain.ports import DeadLetter
 from infrastructure.deploy_emulated import deploy
+from infrastructure.emulator import MISSING, connect, emulator, executable
 from photovault.auditing import Life, life_of
 from photovault.aws import replay as cloud_replay
 from photovault.aws.cloud import Cloud, CloudSettings
@@ -34,7 +35,6 @@ from photovault.reprocessing import dead_letters, redrive
 from photovault.sample import write_sample_library
 from photovault.vault import Vault
 from projections.gallery import GalleryItem
-from tests.support.emulator import MISSING, connect, emulator, executable
 from tests.support.waiting import wait_for
 
 OWNER = "anna"

@@ -14,8 +14,8 @@ from PIL import Image
 from domain.pipeline import PIPELINE
 from infrastructure import cfn
 from infrastructure.deploy_emulated import deploy, session
+from infrastructure.emulator import MISSING, emulator, executable
 from projections import PROJECTIONS
-from tests.support.emulator import MISSING, emulator, executable
 from tests.support.template_checks import HANDLERS
 from tests.support.waiting import wait_for
 

@@ -22,7 +22,7 @@ import boto3
 
 from adapters.aws.connection import Aws
 
-_ROOT = Path(__file__).resolve().parents[2]
+_ROOT = Path(__file__).resolve().parents[1]
 _START_SECONDS = 60.0
 _STOP_SECONDS = 10.0
 
