@@ -15,11 +15,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import boto3
 from botocore.config import Config
 
 from infrastructure import cfn
 from infrastructure.emulate import emulated, packaged
+from infrastructure.emulator import session
 from infrastructure.packages import LAYERS, ROOT, code_files, zipped
 
 STACK = "photovault"
@@ -31,11 +31,6 @@ _NO_CHANGE = "didn't contain changes"
 
 class DeployFailed(RuntimeError):
     """CloudFormation gave up; the message holds what failed and why."""
-
-
-def session(region: str = "us-east-1") -> boto3.session.Session:
-    """Made-up credentials, so that no real account is ever touched."""
-    return boto3.session.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=region)  # noqa: S106
 
 
 def deploy(

@@ -66,10 +66,14 @@ def emulator() -> Iterator[str]:
             _stop(process)
 
 
+def session(region: str = "us-east-1") -> boto3.session.Session:
+    """Made-up credentials, so that no real account is ever touched."""
+    return boto3.session.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=region)  # noqa: S106
+
+
 def connect(endpoint: str, region: str = "us-east-1") -> Aws:
-    """Clients for an emulator, with made-up credentials, so that no real account is ever touched."""
-    session = boto3.session.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=region)
-    return Aws(session, endpoint_url=endpoint)
+    """Clients for an emulator."""
+    return Aws(session(region), endpoint_url=endpoint)
 
 
 def _start(program: Path, port: int, folder: Path, log: Path) -> subprocess.Popen[bytes]:
@@ -83,7 +87,7 @@ def _start(program: Path, port: int, folder: Path, log: Path) -> subprocess.Pope
         "S3_DATA_DIR": str(folder / "s3"),
     }
     with log.open("wb") as output:
-        return subprocess.Popen(
+        return subprocess.Popen(  # noqa: S603 - the program that the environment or `make emulator` names
             [str(program)], env=environment, cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=output
         )
 
@@ -94,7 +98,7 @@ def _await_ready(process: subprocess.Popen[bytes], endpoint: str, log: Path) -> 
         if process.poll() is not None:
             raise EmulatorFailed(f"the emulator ended with {process.returncode}: {_end_of(log)}")
         try:
-            with urllib.request.urlopen(f"{endpoint}/_ministack/health", timeout=2):
+            with urllib.request.urlopen(f"{endpoint}/_ministack/health", timeout=2):  # noqa: S310
                 return
         except (urllib.error.URLError, OSError):
             time.sleep(0.05)
