@@ -10,6 +10,7 @@ AWS unpacks a function and its layers side by side and takes 250 MB together; `-
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import subprocess
 import sys
@@ -160,8 +161,9 @@ def _for_lambda() -> list[str]:
 
 def _uv(*arguments: str, given: str = "") -> str:
     command = [sys.executable, "-m", "uv", *arguments]
+    trusting = os.environ | {"UV_SYSTEM_CERTS": "1"}  # the machine's certificates, as pip and git use them
     done = subprocess.run(  # noqa: S603 - our own arguments
-        command, cwd=ROOT, input=given, text=True, stdout=subprocess.PIPE, check=True
+        command, cwd=ROOT, env=trusting, input=given, text=True, stdout=subprocess.PIPE, check=True
     )
     return done.stdout
 
