@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -14,7 +15,7 @@ from adapters.local.checkpoints import SqliteCheckpoints
 from adapters.local.commits import SqliteCommitStore
 from adapters.local.queue import SqliteQueue
 from adapters.local.views import SqliteViewStore
-from domain.errors import NotFound
+from domain.errors import NotFound, PhotoVaultError
 from domain.eventstore import EventStore, utc_now
 from domain.parking import Parking
 from domain.ports import MediaEngine
@@ -76,7 +77,14 @@ class Vault:
 
     @cached_property
     def media(self) -> MediaEngine:
-        """The decoders; loaded only when a step needs them."""
+        """The decoders; loaded only when a step needs them.
+
+        Raises:
+            PhotoVaultError: they are not installed.
+        """
+        missing = [name for name in ("pyvips", "PIL", "pillow_heif", "av", "numpy") if find_spec(name) is None]
+        if missing:
+            raise PhotoVaultError(f"{', '.join(missing)} not installed: pip install 'photovault[media]'")
         from adapters.media.sandbox import SandboxedMediaEngine
 
         return SandboxedMediaEngine()

@@ -14,6 +14,8 @@ from photovault.cli.output import error_line
 
 __all__ = ["app", "main"]
 
+DEBUG = "PHOTOVAULT_DEBUG"
+
 browse.register(app)
 process.register(app)
 upkeep.register(app)
@@ -42,4 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         error_line(f"{place} can't be read or written: {failed.strerror or failed}")
     except sqlite3.Error as failed:
         error_line(f"the vault can't be read or written: {failed}; check the disk and its free space")
+    except Exception as fault:
+        if DEBUG in os.environ:
+            raise
+        error_line(f"this is a fault of PhotoVault: {type(fault).__name__}: {fault}; {DEBUG}=1 shows where it happened")
     return 1

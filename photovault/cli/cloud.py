@@ -36,8 +36,10 @@ def register(app: typer.Typer) -> None:
 @contextmanager
 def open_stack(stage: str) -> Iterator[Stack]:
     """A deployment, found by its stack. boto3 is imported here, so that no other command waits for it."""
-    from photovault.aws.stacks import Stack
-
+    try:
+        from photovault.aws.stacks import Stack
+    except ModuleNotFoundError as missing:
+        raise PhotoVaultError(f"{missing.name} is not installed: pip install 'photovault[aws]'") from missing
     stack = Stack(stage)
     try:
         yield stack

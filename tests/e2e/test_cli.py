@@ -576,3 +576,27 @@ def test_schema_prints_the_contract(cli: Cli) -> None:
     assert code == 0
     assert json.loads(out)["type"] == "object"
     assert cli("schema", "--check")[0] == 0
+
+
+def test_what_is_not_installed_is_named_with_the_way_to_install_it(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "boto3", None)
+    monkeypatch.delitem(sys.modules, "photovault.aws.stacks", raising=False)
+    code, _, err = cli("replay", "--on", "aws")
+    assert code == 1
+    assert "boto3 is not installed: pip install 'photovault[aws]'" in err
+    monkeypatch.setattr("photovault.vault.find_spec", lambda name: None if name == "pyvips" else True)
+    with (cli.home / "photo.jpg").open("wb") as file:
+        file.write(jpeg(4711, 40, 30))
+    code, _, err = cli("ingest", cli.home / "photo.jpg", "--work")
+    assert code == 1
+    assert "pyvips not installed: pip install 'photovault[media]'" in err
+    monkeypatch.undo()
+    assert cli.json("work")["assets"]["processing"] == 0  # nothing was lost
+
+
+def test_a_fault_of_the_program_is_a_sentence_too(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("photovault.cli.process.status_of", lambda vault: 1 / 0)
+    code, out, err = cli("status")
+    assert code == 1
+    assert "ZeroDivisionError" in err
+    assert "Traceback" not in out + err
