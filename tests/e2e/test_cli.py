@@ -409,8 +409,9 @@ def test_dead_letters_are_listed_and_redriven(cli: Cli) -> None:
 def test_what_was_parked_is_redriven_when_it_can_be_read_again(cli: Cli) -> None:
     assert cli.json("parked") == {"items": [], "cursor": None, "redriven": 0}
     stream = asset_stream("me", "large")
-    uploaded = AssetUploaded(file_name="x.jpg", size_bytes=1, blob="0" * 64, sha256="0" * 64, source="folder")
     with Vault(Settings.of({}, cli.home)) as vault:
+        key = vault.blobs.put(b"not a photo")
+        uploaded = AssetUploaded(file_name="x.jpg", size_bytes=11, blob=key, sha256=key, source="folder")
         vault.store.append(stream, [uploaded], NEW, Cause(commit_id="1", actor="test", correlation_id="1"))
     _tamper(cli.home, "UPDATE commits SET body = '{' || body WHERE stream = ?", stream)
     status = cli.json("parked")
