@@ -81,24 +81,6 @@ class CloudSettings(Struct, frozen=True, kw_only=True):
             endpoint_url=environment.get("AWS_ENDPOINT_URL") or None,
         )
 
-    @staticmethod
-    def of_stage(stage: str, account: str, region: str, default_owner: str | None = None) -> CloudSettings:
-        """The names that template.yaml gives a stage, for who works on a deployment from outside: the command line."""
-        base = f"photovault-{stage}"
-        place = f"{account}-{region}"
-        return CloudSettings(
-            events_table=f"{base}-events",
-            checkpoints_table=f"{base}-checkpoints",
-            views_prefix=f"{base}-view-",
-            queues_prefix=f"{base}-step-",
-            originals_bucket=f"{base}-originals-{place}",
-            derived_bucket=f"{base}-derived-{place}",
-            archive_bucket=f"{base}-archive-{place}",
-            default_owner=default_owner,
-            stage=stage,
-            endpoint_url=os.environ.get("AWS_ENDPOINT_URL") or None,
-        )
-
 
 _OPTIONAL = ("default_owner", "stage", "endpoint_url")
 

@@ -16,7 +16,8 @@ from domain.errors import NotFound, PhotoVaultError
 from photovault.aws.cloud import Cloud, CloudSettings
 
 STACK_PREFIX = "photovault-"
-_SETTINGS = {
+REPLAY_MACHINE = "ReplayStateMachineArn"
+SETTINGS = {
     "EVENTS_TABLE": "EventsTable",
     "CHECKPOINTS_TABLE": "CheckpointsTable",
     "VIEWS_PREFIX": "ViewsPrefix",
@@ -39,10 +40,10 @@ class Stack:
         self.stage = stage
         endpoint = environment.get("AWS_ENDPOINT_URL") or None
         outputs = _outputs(stage, endpoint)
-        found = {variable: outputs[name] for variable, name in _SETTINGS.items()}
+        found = {variable: outputs[name] for variable, name in SETTINGS.items()}
         settings = {**found, "STAGE": stage, "AWS_ENDPOINT_URL": endpoint or ""}
         self.cloud = Cloud(CloudSettings.of(settings), Aws(endpoint_url=endpoint))
-        self.replay_machine = outputs["ReplayStateMachineArn"]
+        self.replay_machine = outputs[REPLAY_MACHINE]
 
     def close(self) -> None:
         """End connections."""

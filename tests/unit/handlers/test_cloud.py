@@ -1,16 +1,14 @@
-"""The composition root: settings from the environment, or from a stage's name as the template spells it."""
+"""The composition root: settings from the environment, or from the outputs of a stack."""
 
 from __future__ import annotations
-
-import re
-from pathlib import Path
 
 import pytest
 
 from domain.errors import InvalidInput
+from infrastructure import cfn
+from photovault.aws import stacks
 from photovault.aws.cloud import CloudSettings, is_owner
 
-_ROOT = Path(__file__).resolve().parents[3]
 ENVIRONMENT = {
     "EVENTS_TABLE": "e",
     "CHECKPOINTS_TABLE": "c",
@@ -46,16 +44,7 @@ def test_an_owner_is_named_by_the_rule_of_the_vault_at_home(name: str, right: bo
     assert is_owner(name) is right
 
 
-def test_a_stages_names_are_those_of_the_template() -> None:
-    template = (_ROOT / "template.yaml").read_text()
-    given = dict(re.findall(r"^ +([A-Z_]+): !Sub (photovault-\S+)$", template, re.MULTILINE))
-    expected = {
-        name: text.replace("${Stage}", "dev")
-        .replace("${AWS::AccountId}", "1234")
-        .replace("${AWS::Region}", "eu-west-1")
-        for name, text in given.items()
-        if name in ENVIRONMENT
-    }
-    assert set(expected) == set(ENVIRONMENT)
-    settings = CloudSettings.of_stage("dev", "1234", "eu-west-1")
-    assert {name: getattr(settings, name.lower()) for name in expected} == expected
+def test_the_command_line_finds_in_a_stacks_outputs_what_functions_find_in_their_environment() -> None:
+    outputs = cfn.load()["Outputs"]
+    assert set(stacks.SETTINGS) == set(ENVIRONMENT)
+    assert {*stacks.SETTINGS.values(), stacks.REPLAY_MACHINE} <= set(outputs)
