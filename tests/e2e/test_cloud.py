@@ -317,6 +317,9 @@ def test_the_archive_restores_the_history_elsewhere_and_proves_it_equal_by_hash(
     states = {item["file_name"]: item["state"] for item in _photovault(story, *home, "query", "gallery")["items"]}
     assert states[LATE] == "done"
     assert _photovault(story, *home, "verify")["equal"] is True
+    _photovault(story, *home, "events", "export", str(tmp_path / "history.jsonl.gz"))
+    back = _photovault(story, *home, "events", "import", str(tmp_path / "history.jsonl.gz"), "--into", "aws:dev")
+    assert (back["known"], back["added"], back["intact"]) == (back["commits"], 0, True)
 
 
 def _history(story: Story) -> list[Commit]:
