@@ -32,7 +32,7 @@ from pathlib import Path
 from adapters.media.images import render
 from domain.media import Limits
 def make(source, into):
-    render(Path(source), Path(into), Limits(), formats=("jpeg",))
+    render(Path(source), Limits(), into=str(into), formats=("jpeg",))
 """
 
 _PYVIPS = """

@@ -33,9 +33,11 @@ from domain.events import (
     StepSkipped,
 )
 from domain.media import Kind
-from domain.pipeline import PIPELINE, STEPS, Step, steps_after
+from domain.pipeline import STEPS, Step, runs_after, step_named, steps_after
 
-StepStatus = Literal["due", "failed", "done", "skipped", "given_up"]
+StepStatus = Literal["due", "failed", "done", "skipped", "given_up", "unasked"]
+"""`unasked`: the step is younger than the event that it follows, so that nobody has asked for it; `reprocess` does."""
+
 AssetState = Literal["processing", "done", "quarantined", "given_up"]
 
 
@@ -51,7 +53,7 @@ class StepState(Struct, frozen=True):
     @property
     def ended(self) -> bool:
         """Whether nothing more will happen by itself."""
-        return self.status in ("done", "skipped", "given_up")
+        return self.status not in ("due", "failed")
 
 
 class Asset(Struct, frozen=True):
@@ -124,8 +126,8 @@ def _apply(asset: Asset, event: Event, event_id: str) -> Asset:
     steps = dict(asset.steps)
     if isinstance(event, Outcome):
         steps[event.run.step] = _after_outcome(steps.get(event.run.step), event, event_id)
-    for step in steps_after(event):
-        steps[step.name] = StepState("due", event_id)
+    for run in runs_after(event):
+        steps[run] = StepState("due", event_id)
         changes["processed"] = None
     match event:
         case AssetUploaded():
@@ -145,6 +147,9 @@ def _apply(asset: Asset, event: Event, event_id: str) -> Asset:
             changes["duplicate_of"] = event.of
         case AssetProcessed():
             changes["processed"] = event.state
+            for name, state in steps.items():
+                if not state.ended:  # the pipeline of that day had no such step
+                    steps[name] = structs.replace(state, status="unasked")
     return structs.replace(asset, steps=steps, **changes)
 
 
@@ -175,11 +180,12 @@ class Attempt(Struct, frozen=True):
     step: Step
     number: int
     caused_by: str
+    name: str  # of the run: the step's, with the part's number behind it where parts run side by side
 
     def cause(self, asset: Asset) -> Cause:
         """Who and why, for the commit that ends this attempt; the same however often it is delivered."""
         return Cause(
-            commit_id=derive_id(asset.stream, self.step.name, self.step.version, self.caused_by, self.number),
+            commit_id=derive_id(asset.stream, self.name, self.step.version, self.caused_by, self.number),
             actor=f"step:{self.step.name}",
             correlation_id=asset.correlation_id,
             causation_id=self.caused_by,
@@ -188,7 +194,7 @@ class Attempt(Struct, frozen=True):
     def run(self, duration_ms: int = 0, cpu_ms: int = 0) -> StepRun:
         """The attempt as its outcome names it."""
         return StepRun(
-            step=self.step.name,
+            step=self.name,
             version=self.step.version,
             attempt=self.number,
             duration_ms=duration_ms,
@@ -207,22 +213,22 @@ def upload(asset: Asset, uploaded: AssetUploaded) -> Sequence[Event]:
 
 def begin(asset: Asset, step_name: str) -> Attempt | None:
     """Whether a step may be attempted now: None when it is not due (already ended, or never asked for)."""
-    state = asset.steps.get(step_name)
-    if state is None or state.ended or step_name not in STEPS:
+    state, step = asset.steps.get(step_name), step_named(step_name)
+    if state is None or state.ended or step is None:
         return None
-    return Attempt(STEPS[step_name], state.attempts + 1, state.caused_by)
+    return Attempt(step, state.attempts + 1, state.caused_by, step_name)
 
 
 def finish(asset: Asset, attempt: Attempt, found: Sequence[Event]) -> Sequence[Event]:
-    """An attempt came to an end. Adds what follows from it: steps that do not apply are skipped, and when nothing is
-    due any more the asset is processed. No events when another delivery ended the same attempt before."""
-    current = begin(asset, attempt.step.name)
+    """An attempt came to an end. Adds what follows from it: steps that a copy does not need are skipped, and when
+    nothing is due any more the asset is processed. No events when another delivery ended the same attempt before."""
+    current = begin(asset, attempt.name)
     if current is None or current != attempt:
         return ()
     events = list(found)
     for event in found:
         if isinstance(event, FileValidated):
-            events += _not_applicable(event, asset, found)
+            events += _not_wanted(event, asset, found)
     after = asset
     for event in events:
         after = _apply(after, event, "")
@@ -250,31 +256,29 @@ def request_reprocess(asset: Asset, step_name: str, reason: str) -> Sequence[Eve
     Raises:
         InvalidInput: there is no such step, or the asset never came as far as to need it.
     """
-    if step_name not in STEPS:
+    step = step_named(step_name)
+    if step is None:
         raise InvalidInput(f"there is no step {step_name!r}; there are: {', '.join(STEPS)}")
+    if asset.kind is not None and asset.kind not in step.kinds:
+        return ()
     state = asset.steps.get(step_name)
     if state is None:
         raise InvalidInput(f"asset {asset.id} has not come to {step_name} yet: reprocess an earlier step")
-    if state.status == "due" or (asset.kind is not None and asset.kind not in STEPS[step_name].kinds):
+    if state.status == "due":
         return ()
     return (ReprocessRequested(step=step_name, reason=reason),)
 
 
-def _not_applicable(validated: FileValidated, asset: Asset, found: Sequence[Event]) -> list[Event]:
+def _not_wanted(validated: FileValidated, asset: Asset, found: Sequence[Event]) -> list[Event]:
+    """A second copy of the same bytes is not worked on any further."""
     duplicate = next((e.of for e in found if isinstance(e, DuplicateFound)), asset.duplicate_of)
-    skipped: list[Event] = []
-    for step in PIPELINE:
-        if step.follows is not FileValidated:
-            continue
-        reason = None
-        if duplicate is not None:
-            reason = f"the same file is in the vault already, as asset {duplicate}"
-        elif validated.kind not in step.kinds:
-            reason = step.not_for_others
-        if reason:
-            run = StepRun(step=step.name, version=step.version, attempt=1)
-            skipped.append(StepSkipped(run=run, reason=reason))
-    return skipped
+    if duplicate is None:
+        return []
+    reason = f"the same file is in the vault already, as asset {duplicate}"
+    return [
+        StepSkipped(run=StepRun(step=step.name, version=step.version, attempt=1), reason=reason)
+        for step in steps_after(validated)
+    ]
 
 
 def _final_state(asset: Asset) -> Literal["done", "quarantined", "given_up"]:

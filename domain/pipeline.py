@@ -1,10 +1,13 @@
 """The processing graph as data: which step runs after which event, for which kinds, and how often it is tried.
 
-The relay asks `steps_after(event)`, the asset's decider asks for what else there is; nothing else in the house knows
+The relay asks `runs_after(event)`, the asset's decider asks for what else there is; nothing else in the house knows
 the order of the steps. A new step is one entry here and one function in `steps/`.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
 
 from msgspec import Struct
 
@@ -13,6 +16,7 @@ from domain.media import Kind
 
 ALL_KINDS: frozenset[Kind] = frozenset(("image", "video"))
 IMAGES: frozenset[Kind] = frozenset(("image",))
+VIDEOS: frozenset[Kind] = frozenset(("video",))
 
 
 class Step(Struct, frozen=True, kw_only=True):
@@ -20,9 +24,8 @@ class Step(Struct, frozen=True, kw_only=True):
 
     name: str
     version: int  # raise it when the same bytes would give another result
-    follows: type[Event]
-    kinds: frozenset[Kind] = ALL_KINDS
-    not_for_others: str = ""  # why an asset of another kind skips it
+    follows: Mapping[type[Event], frozenset[Kind]]  # after which events it is due, for which kinds of asset
+    parallel: bool = False  # one run for each of the event's `parts`, side by side, under "name:0000", "name:0001" ...
     max_attempts: int = 5
     first_delay_seconds: float = 2.0  # before the second attempt; each further wait is three times longer
     lease_seconds: float = 120.0  # longer than the work may take; then the message goes to another worker
@@ -31,24 +34,44 @@ class Step(Struct, frozen=True, kw_only=True):
         """Seconds to wait after a failed attempt (1, 2, 3, ...), never over an hour."""
         return float(min(self.first_delay_seconds * 3.0 ** (attempt - 1), 3600.0))
 
+    @property
+    def kinds(self) -> frozenset[Kind]:
+        """The kinds of asset that it ever runs for."""
+        return frozenset().union(*self.follows.values())
+
 
 PIPELINE: tuple[Step, ...] = (
-    Step(name="validate", version=1, follows=AssetUploaded),
-    Step(name="metadata", version=1, follows=FileValidated),
-    Step(
-        name="renditions",
-        version=1,
-        follows=FileValidated,
-        kinds=IMAGES,
-        not_for_others="renditions are made from pictures only",
-    ),
+    Step(name="validate", version=1, follows={AssetUploaded: ALL_KINDS}),
+    Step(name="metadata", version=1, follows={FileValidated: ALL_KINDS}),
+    Step(name="renditions", version=1, follows={FileValidated: IMAGES}),
 )
 
 STEPS: dict[str, Step] = {step.name: step for step in PIPELINE}
 
 
+def step_named(run: str) -> Step | None:
+    """The step of a run: `transcode` of `transcode`, `encode` of `encode:0003`; None when there is no such step."""
+    return STEPS.get(run.partition(":")[0])
+
+
 def steps_after(event: Event) -> tuple[Step, ...]:
-    """The steps that an event makes due, whatever the asset's kind: the asset decides whether they apply."""
+    """The steps that an event makes due. Only validation learns the kind; what follows later concerns that kind."""
     if isinstance(event, ReprocessRequested):
-        return (STEPS[event.step],) if event.step in STEPS else ()
-    return tuple(step for step in PIPELINE if isinstance(event, step.follows))
+        step = step_named(event.step)
+        return (step,) if step else ()
+    return _after(type(event), event.kind if isinstance(event, FileValidated) else None)
+
+
+@cache
+def _after(event: type[Event], kind: Kind | None) -> tuple[Step, ...]:
+    return tuple(s for s in PIPELINE if event in s.follows and (kind is None or kind in s.follows[event]))
+
+
+def runs_after(event: Event) -> tuple[str, ...]:
+    """Names of the runs that an event makes due: a step's name, or one name for each part of a parallel step."""
+    if isinstance(event, ReprocessRequested):
+        return (event.step,) if step_named(event.step) else ()
+    names: list[str] = []
+    for step in steps_after(event):
+        names += [f"{step.name}:{n:04}" for n in range(len(event.parts))] if step.parallel else [step.name]  # type: ignore[attr-defined]
+    return tuple(names)

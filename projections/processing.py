@@ -8,6 +8,7 @@ from domain.commits import Commit
 from domain.events import (
     AssetProcessed,
     AssetUploaded,
+    Event,
     FileQuarantined,
     FileValidated,
     MetadataExtracted,
@@ -18,7 +19,7 @@ from domain.events import (
     StepGivenUp,
     StepSkipped,
 )
-from domain.pipeline import PIPELINE, steps_after
+from domain.pipeline import runs_after
 from projections.base import Projection, Totals
 
 COUNTERS = ("done", "skipped", "failed", "given_up", "waiting")
@@ -49,12 +50,9 @@ class Processing(Struct, frozen=True, array_like=True):
     steps: dict[str, StepProgress] = {}
 
 
-_AFTER = {step.follows: tuple(s.name for s in PIPELINE if s.follows is step.follows) for step in PIPELINE}
-
-
-def _waiting(state: Processing, names: tuple[str, ...], commit: Commit) -> dict[str, StepProgress]:
+def _waiting(state: Processing, event: Event, commit: Commit) -> dict[str, StepProgress]:
     steps = state.steps.copy()
-    for name in names:
+    for name in runs_after(event):
         steps[name] = StepProgress("waiting", commit.recorded_us)
     return steps
 
@@ -68,13 +66,12 @@ def _uploaded(state: Processing, event: AssetUploaded, commit: Commit) -> Proces
         state="processing",
         uploaded_us=at,
         changed_us=at,
-        steps=_waiting(state, _AFTER.get(AssetUploaded, ()), commit),
+        steps=_waiting(state, event, commit),
     )
 
 
 def _reprocess(state: Processing, event: ReprocessRequested, commit: Commit) -> Processing:
-    steps = _waiting(state, tuple(step.name for step in steps_after(event)), commit)
-    return _changed(state, commit, steps, "processing")
+    return _changed(state, commit, _waiting(state, event, commit), "processing")
 
 
 def _done(state: Processing, event: Outcome, commit: Commit) -> Processing:
@@ -108,7 +105,7 @@ def _ended(
 ) -> Processing:
     """One attempt came to an end: replay spends half of this view's time here, so it builds each struct once."""
     run = event.run
-    steps = _waiting(state, _AFTER.get(type(event), ()), commit)
+    steps = _waiting(state, event, commit)
     steps[run.step] = StepProgress(
         status, commit.recorded_us, run.attempt, run.version, run.duration_ms, error, reason, again
     )
@@ -116,7 +113,10 @@ def _ended(
 
 
 def _processed(state: Processing, event: AssetProcessed, commit: Commit) -> Processing:
-    return _changed(state, commit, state.steps, event.state)
+    steps = state.steps
+    if any(step.status == "waiting" for step in steps.values()):  # younger than the event it follows: nobody asked
+        steps = {name: step for name, step in steps.items() if step.status != "waiting"}
+    return _changed(state, commit, steps, event.state)
 
 
 def _changed(state: Processing, commit: Commit, steps: dict[str, StepProgress], overall: str) -> Processing:
@@ -128,7 +128,7 @@ class ProcessingView(Projection[Processing]):
     """Steps by asset; the index `attention` holds the assets that are not processed as they should be."""
 
     name = "processing"
-    version = 1
+    version = 2
     about = "how far each step of an asset has come, what failed and why, and when it is tried again"
     indexes = ("attention",)
     has_totals = True
@@ -160,5 +160,6 @@ class ProcessingView(Projection[Processing]):
             return {}
         totals: dict[str, dict[str, int]] = {"assets": {"total": 1, state.state: 1}}
         for name, step in state.steps.items():
-            totals[f"step:{name}"] = {step.status: 1}
+            counters = totals.setdefault(f"step:{name.partition(':')[0]}", {})
+            counters[step.status] = counters.get(step.status, 0) + 1
         return totals

@@ -10,7 +10,7 @@ from domain.errors import HistoryDamaged, UnreadableEvent
 from domain.events import Outcome
 from domain.eventstore import EventStore
 from domain.parking import Parking
-from domain.pipeline import steps_after
+from domain.pipeline import runs_after
 from domain.ports import Message, Queue
 
 CONSUMER = "relay"
@@ -56,7 +56,7 @@ class Relay:
                 unreadable += 1
                 continue
             for message in _messages(commit, events):
-                batches[message.step].append(message)
+                batches[message.step.partition(":")[0]].append(message)  # parts share their step's queue
         for step, messages in batches.items():
             self._queue.send(step, messages)
         return sum(map(len, batches.values())), unreadable
@@ -65,12 +65,12 @@ class Relay:
 def _messages(commit: Commit, events: list[Recorded]) -> Iterable[Message]:
     ended = {recorded.event.run.step for recorded in events if isinstance(recorded.event, Outcome)}
     for recorded in events:
-        for step in steps_after(recorded.event):
-            if step.name not in ended:  # the same decision found that it does not apply
+        for run in runs_after(recorded.event):
+            if run not in ended:  # the same decision found that it does not apply
                 yield Message(
-                    id=derive_id(commit.stream, step.name, recorded.event_id),
+                    id=derive_id(commit.stream, run, recorded.event_id),
                     stream=commit.stream,
-                    step=step.name,
+                    step=run,
                     causation_id=recorded.event_id,
                     correlation_id=commit.correlation_id,
                 )

@@ -107,9 +107,9 @@ class Worker:
     def _already_ended(self, asset: Asset, attempt: Attempt) -> Verdict:
         """Another delivery ended this attempt. When it failed, a retry is due, and this message may be the only one
         left that says so."""
-        if begin(asset, attempt.step.name) is None:
+        if begin(asset, attempt.name) is None:
             return DONE
-        again = asset.steps[attempt.step.name].next_attempt_at
+        again = asset.steps[attempt.name].next_attempt_at
         return Verdict("retry", max(0.0, (again - self._clock()).total_seconds()) if again else 0.0)
 
     def _verdict(self, outcome: Event) -> Verdict:

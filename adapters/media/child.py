@@ -15,15 +15,16 @@ import resource
 import struct
 import sys
 import threading
+from importlib import import_module
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import msgspec
 
 from domain.errors import MediaRejected
-from domain.media import Inspection, Limits, RawMetadata, Rendered
+from domain.media import Limits
 
-__all__ = ["Reply", "Request", "main", "read_frame", "write_frame"]
+__all__ = ["CALLS", "Reply", "Request", "main", "read_frame", "write_frame"]
 
 MAX_FRAME = 16 << 20
 MAX_FILE = 512 << 20  # no rendition comes near; a runaway writer ends here
@@ -31,22 +32,29 @@ _LENGTH = struct.Struct(">I")
 _PR_SET_NO_NEW_PRIVS = 38
 
 
+CALLS: dict[str, str] = {
+    "inspect": "adapters.media.images:inspect",
+    "read_metadata": "adapters.media.metadata:read_metadata",
+    "render": "adapters.media.images:render",
+}
+"""Call -> the function that serves it: (source, limits, **options) -> a struct. A module is imported with the first
+call that needs it: metadata does not wait for libvips."""
+
+
 class Request(msgspec.Struct, frozen=True):
     """One call. The first of a process carries its limits."""
 
-    call: str  # "limits", "inspect", "read_metadata", "render"
+    call: str  # "limits", or one of CALLS
     source: str = ""
-    into: str = ""
-    formats: tuple[str, ...] = ()
+    options: dict[str, Any] = {}  # keyword arguments; plain values only
     limits: Limits | None = None
+    seconds: float = 0.0  # wall time that this call may take
 
 
 class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What came of it: one of the results, or an error."""
+    """What came of it: a result, or an error."""
 
-    inspection: Inspection | None = None
-    metadata: RawMetadata | None = None
-    rendered: Rendered | None = None
+    result: msgspec.Raw = msgspec.Raw(b"")  # msgpack of what the function returned
     error: str = ""  # "", "rejected", "memory", "missing", "failed"
     code: str = ""
     reason: str = ""
@@ -118,10 +126,10 @@ def _confine(limits: Limits) -> None:
 
 def _serve(request: Request, limits: Limits) -> Reply:
     before = _cpu_seconds()
-    _limit_cpu(before + 2 * limits.max_seconds + 5)
+    _limit_cpu(before + 2 * request.seconds + 5)
     fields: dict[str, Any]
     try:
-        fields = _call(request, limits)
+        fields = {"result": msgspec.Raw(msgspec.msgpack.encode(_call(request, limits)))}
     except MediaRejected as error:
         fields = {"error": "rejected", "code": error.code, "reason": error.reason}
     except MemoryError:
@@ -133,19 +141,9 @@ def _serve(request: Request, limits: Limits) -> Reply:
     return Reply(**fields, cpu_seconds=_cpu_seconds() - before, resident_bytes=_resident_bytes())
 
 
-def _call(request: Request, limits: Limits) -> dict[str, Any]:
-    """Decoders are imported when they are first needed: metadata does not wait for libvips."""
-    source = Path(request.source)
-    if request.call == "read_metadata":
-        from adapters.media.metadata import read_metadata
-
-        return {"metadata": read_metadata(source, limits)}
-    from adapters.media import images
-
-    if request.call == "inspect":
-        return {"inspection": images.inspect(source, limits)}
-    formats = [kind for kind in images.FORMATS if kind in request.formats]
-    return {"rendered": images.render(source, Path(request.into), limits, formats)}
+def _call(request: Request, limits: Limits) -> Any:
+    module, _, function = CALLS[request.call].partition(":")
+    return getattr(import_module(module), function)(Path(request.source), limits, **request.options)
 
 
 def _limit_cpu(seconds: float) -> None:

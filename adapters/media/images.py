@@ -170,7 +170,7 @@ def _complaints() -> str:
 # --- render ----------------------------------------------------------------------------------------------------------
 
 
-def render(source: Path, into: Path, limits: Limits, formats: Sequence[Format] = FORMATS) -> Rendered:
+def render(source: Path, limits: Limits, *, into: str, formats: Sequence[str] = FORMATS) -> Rendered:
     """Write small, medium and large into a folder: upright, sRGB, no metadata, never larger than the original.
 
     The original is decoded once, straight into the large size; medium is made from large and small from medium.
@@ -187,7 +187,7 @@ def render(source: Path, into: Path, limits: Limits, formats: Sequence[Format] =
     header = read_header(source, found.media_type, limits)
     try:
         picture, notes = _decode_large(source, found, header, limits)
-        files, small = _cascade(picture, header.upright, into, formats)
+        files, small = _cascade(picture, header.upright, Path(into), [kind for kind in FORMATS if kind in formats])
         return Rendered(tuple(files), _placeholder(small), ENGINE, (*header.notes, *notes))
     except pyvips.Error as error:
         _refuse(error)

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import Any, BinaryIO, Self, TypeVar
 
 import msgspec
 
@@ -41,6 +41,7 @@ _KEPT_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "TMPDIR", "LANG", "SYSTEMROOT")
 _OUT_OF_MEMORY = (b"bad_alloc", b"MemoryError", b"ut of memory", b"failed to allocate", b"annot allocate memory")
 _START_SECONDS = 30.0  # to import Python and msgspec on a loaded machine
 _REPLY = msgspec.msgpack.Decoder(Reply)
+T = TypeVar("T")
 
 
 class SandboxedMediaEngine:
@@ -75,21 +76,15 @@ class SandboxedMediaEngine:
 
     def inspect(self, source: Path) -> Inspection:
         """See `domain.ports.MediaEngine.inspect`."""
-        found = self._call(Request("inspect", str(source))).inspection
-        assert found is not None
-        return found
+        return self._call("inspect", source, Inspection)
 
     def read_metadata(self, source: Path) -> RawMetadata:
         """See `domain.ports.MediaEngine.read_metadata`."""
-        found = self._call(Request("read_metadata", str(source))).metadata
-        assert found is not None
-        return found
+        return self._call("read_metadata", source, RawMetadata)
 
     def render(self, source: Path, into: Path) -> Rendered:
         """See `domain.ports.MediaEngine.render`."""
-        made = self._call(Request("render", str(source), str(into), self._formats)).rendered
-        assert made is not None
-        return made
+        return self._call("render", source, Rendered, {"into": str(into), "formats": self._formats})
 
     def cpu_seconds(self) -> float:
         """Processor time that this thread's calls have used in children so far."""
@@ -122,17 +117,21 @@ class SandboxedMediaEngine:
     ) -> None:
         self.close()
 
-    def _call(self, request: Request) -> Reply:
+    def _call(
+        self, call: str, source: Path, result: type[T], options: dict[str, Any] | None = None, seconds: float = 0.0
+    ) -> T:
+        """Run one of `child.CALLS` in a child, at most so many seconds (0: the limits' own)."""
         child = self._take()
         healthy = False
+        seconds = seconds or self.limits.max_seconds
         try:
-            reply = child.call(request, self.limits.max_seconds)
+            reply = child.call(Request(call, str(source), options or {}, seconds=seconds), seconds)
             healthy = child.calls < self._calls_per_child and reply.resident_bytes <= self._resident_bytes
         finally:
             self._give_back(child, healthy)
         self._used.seconds = self.cpu_seconds() + reply.cpu_seconds
-        _raise_if_error(reply, Path(request.source), self.limits)
-        return reply
+        _raise_if_error(reply, source, self.limits)
+        return msgspec.msgpack.decode(reply.result, type=result)
 
     def _take(self) -> _Child:
         with self._lock:

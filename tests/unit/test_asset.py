@@ -17,7 +17,7 @@ from domain.errors import (
     MediaRejected,
     WorkerDied,
 )
-from domain.events import AssetProcessed, AssetSeenAgain, StepFailed, StepGivenUp, StepSkipped
+from domain.events import AssetProcessed, AssetSeenAgain, StepFailed, StepGivenUp
 from domain.pipeline import STEPS
 from tests.support.factories import (
     NOW,
@@ -40,8 +40,6 @@ from tests.support.factories import (
     whole_life,
 )
 from tests.support.specs import given
-
-NO_RENDITIONS = StepSkipped(run=run("renditions"), reason="renditions are made from pictures only")
 
 
 class TestUpload:
@@ -126,11 +124,9 @@ class TestFinish:
     def test_while_another_step_waits_for_a_retry_the_asset_is_not_processed(self) -> None:
         given(uploaded(), validated(), failed("metadata")).when_ends(renditions()).then(renditions())
 
-    def test_a_video_skips_what_is_for_pictures_in_the_same_commit(self) -> None:
-        given(uploaded()).when_ends(video()).then(video(), NO_RENDITIONS)
-
-    def test_a_video_is_processed_when_its_metadata_is_read(self) -> None:
-        given(uploaded(), [video(), NO_RENDITIONS]).when_ends(metadata()).then(metadata(), processed())
+    def test_what_does_not_concern_a_video_is_never_due(self) -> None:
+        given(uploaded()).when_ends(video()).then(video())
+        assert "renditions" not in given(uploaded(), video()).asset.due()
 
     def test_a_duplicate_skips_everything_and_says_of_what(self) -> None:
         why = "the same file is in the vault already, as asset a0"
@@ -311,8 +307,17 @@ class TestReprocess:
         given(*past, reprocess("renditions")).when_ends(renditions()).then(renditions(), processed())
 
     def test_what_does_not_apply_to_a_video_is_not_asked_of_it(self) -> None:
-        past = [uploaded(), [video(), NO_RENDITIONS], [metadata(), processed()]]
-        given(*past).when(request_reprocess, "renditions", "all of them").then_nothing()
+        given(uploaded(), video(), [metadata(), processed()]).when(
+            request_reprocess, "renditions", "all"
+        ).then_nothing()
+
+    def test_a_step_that_is_younger_than_the_asset_is_not_due_but_can_be_asked_for(self) -> None:
+        past = [uploaded(), validated(), [metadata(), processed()]]  # in the days before there were renditions
+        asset = given(*past).asset
+        assert (asset.state, asset.due()) == ("done", {})
+        assert begin(asset, "renditions") is None
+        given(*past).when(request_reprocess, "renditions", "why").then(reprocess("renditions", "why"))
+        given(*past, reprocess("metadata")).when_ends(metadata()).then(metadata(), processed())
 
 
 class TestEvolve:

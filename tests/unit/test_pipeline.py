@@ -6,10 +6,10 @@ from graphlib import TopologicalSorter
 
 import pytest
 
-from domain.events import EVENTS, AssetProcessed, AssetUploaded, FileValidated, Outcome, ReprocessRequested
-from domain.pipeline import PIPELINE, STEPS, Step, steps_after
+from domain.events import EVENTS, AssetProcessed, AssetSeenAgain, AssetUploaded, FileValidated, ReprocessRequested
+from domain.pipeline import PIPELINE, STEPS, VIDEOS, Step, runs_after, step_named, steps_after
 from steps.catalogue import STEP_FUNCTIONS
-from tests.support.factories import failed, metadata, processed, reprocess, uploaded, validated
+from tests.support.factories import failed, metadata, processed, reprocess, uploaded, validated, video
 
 
 def test_every_step_has_a_function_and_every_function_a_step() -> None:
@@ -21,14 +21,10 @@ def test_no_two_steps_share_a_name() -> None:
 
 
 @pytest.mark.parametrize("step", PIPELINE, ids=lambda s: s.name)
-def test_every_step_follows_an_event_that_exists(step: Step) -> None:
-    assert step.follows in EVENTS
-
-
-@pytest.mark.parametrize("step", PIPELINE, ids=lambda s: s.name)
-def test_every_step_that_is_not_for_all_kinds_says_why(step: Step) -> None:
-    assert step.kinds
-    assert step.kinds == {"image", "video"} or step.not_for_others
+def test_every_step_follows_events_that_exist_for_some_kind(step: Step) -> None:
+    assert step.follows
+    assert set(step.follows) <= set(EVENTS)
+    assert all(step.follows.values())
 
 
 @pytest.mark.parametrize("step", PIPELINE, ids=lambda s: s.name)
@@ -40,28 +36,39 @@ def test_every_step_is_tried_more_than_once_with_growing_waits(step: Step) -> No
 
 
 def test_no_step_follows_its_own_outcome_however_indirectly() -> None:
-    graph = {step.name: {before.name for before in PIPELINE if before.name == step.follows.BY} for step in PIPELINE}
+    graph = {step.name: {event.BY for event in step.follows} & set(STEPS) for step in PIPELINE}
     TopologicalSorter(graph).prepare()  # raises on a cycle
 
 
 def test_every_step_is_reached_from_an_upload() -> None:
     reached: set[str] = set()
     for _ in PIPELINE:
-        reached |= {s.name for s in PIPELINE if s.follows is AssetUploaded or s.follows.BY in reached}
+        reached |= {s.name for s in PIPELINE if any(e is AssetUploaded or e.BY in reached for e in s.follows)}
     assert reached == set(STEPS)
-
-
-def test_the_event_before_each_step_is_an_outcome_or_the_upload() -> None:
-    for step in PIPELINE:
-        assert step.follows is AssetUploaded or issubclass(step.follows, Outcome)
 
 
 def test_an_upload_is_followed_by_validation_alone() -> None:
     assert [step.name for step in steps_after(uploaded())] == ["validate"]
 
 
-def test_validation_is_followed_by_metadata_and_renditions() -> None:
-    assert {step.name for step in steps_after(validated())} == {s.name for s in PIPELINE if s.follows is FileValidated}
+@pytest.mark.parametrize("event", [validated(), video()], ids=["image", "video"])
+def test_validation_is_followed_by_what_concerns_the_kind_that_it_found(event: FileValidated) -> None:
+    expected = {s.name for s in PIPELINE if event.kind in s.follows.get(FileValidated, ())}
+    assert {step.name for step in steps_after(event)} == expected
+    assert "metadata" in expected
+
+
+def test_a_parallel_step_has_one_run_for_each_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Planned(AssetSeenAgain, frozen=True):
+        parts: tuple[int, ...] = (7, 8)
+
+    encode = Step(name="encode", version=1, follows={Planned: VIDEOS}, parallel=True)
+    monkeypatch.setattr("domain.pipeline._after", lambda event, kind: (encode,) if event is Planned else ())
+    monkeypatch.setitem(STEPS, "encode", encode)
+    planned = Planned(path="/a", file_name="a")
+    assert runs_after(planned) == ("encode:0000", "encode:0001")
+    assert runs_after(reprocess("encode:0001")) == ("encode:0001",)
+    assert step_named("encode:0001") is encode
 
 
 @pytest.mark.parametrize("event", [metadata(), failed("validate"), processed()], ids=lambda e: type(e).__name__)

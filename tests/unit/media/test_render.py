@@ -22,7 +22,7 @@ LIMITS = Limits()
 def rendered(path: Path) -> Rendered:
     into = path.parent / f"{path.name}.out"
     into.mkdir()
-    return render(path, into, LIMITS)
+    return render(path, LIMITS, into=str(into))
 
 
 def test_three_sizes_in_two_formats_come_from_a_large_picture(tmp_path: Path) -> None:
@@ -189,15 +189,15 @@ def test_a_cut_picture_and_a_video_are_refused(tmp_path: Path) -> None:
     path = save(tmp_path, "a.jpg", noise(800, 600))
     path.write_bytes(path.read_bytes()[:9000])
     with pytest.raises(MediaRejected):
-        render(path, tmp_path, LIMITS)
+        render(path, LIMITS, into=str(tmp_path))
     video = tmp_path / "b.mp4"
     video.write_bytes(b"\0\0\0\x18ftypmp42\0\0\0\0isommp42")
     with pytest.raises(MediaRejected, match="poster"):
-        render(video, tmp_path, LIMITS)
+        render(video, LIMITS, into=str(tmp_path))
 
 
 def test_only_the_formats_that_were_asked_for_are_written(tmp_path: Path) -> None:
-    made = render(save(tmp_path, "a.jpg", quarters()), tmp_path, LIMITS, formats=("jpeg",))
+    made = render(save(tmp_path, "a.jpg", quarters()), LIMITS, into=str(tmp_path), formats=("jpeg",))
     assert [(file.name, file.format) for file in made.files] == [(n, "jpeg") for n in ("small", "medium", "large")]
 
 
