@@ -25,12 +25,14 @@ from domain.events import (
     FileValidated,
     MetadataExtracted,
     Outcome,
+    PosterExtracted,
     RenditionsGenerated,
     ReprocessRequested,
     StepFailed,
     StepGivenUp,
     StepRun,
     StepSkipped,
+    VideoAnalyzed,
 )
 from domain.media import Kind
 from domain.pipeline import STEPS, Step, runs_after, step_named, steps_after
@@ -66,6 +68,8 @@ class Asset(Struct, frozen=True):
     quarantined: FileQuarantined | None = None
     metadata: MetadataExtracted | None = None
     renditions: RenditionsGenerated | None = None
+    video: VideoAnalyzed | None = None
+    poster: PosterExtracted | None = None
     duplicate_of: str | None = None
     paths: tuple[str, ...] = ()
     steps: dict[str, StepState] = {}
@@ -143,6 +147,10 @@ def _apply(asset: Asset, event: Event, event_id: str) -> Asset:
             changes["metadata"] = event
         case RenditionsGenerated():
             changes["renditions"] = event
+        case VideoAnalyzed():
+            changes["video"] = event
+        case PosterExtracted():
+            changes["poster"] = event
         case DuplicateFound():
             changes["duplicate_of"] = event.of
         case AssetProcessed():
