@@ -9,13 +9,17 @@ PIP := -m pip install --quiet --disable-pip-version-check
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-cloud fuzz tools lint lint-template bench cloud build deploy schemas emulator format lock clean
+.PHONY: help demo contact-sheet test test-cloud fuzz tools lint lint-template bench cloud build deploy schemas emulator format lock clean
 
 help: ## list the tasks
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 demo: $(VENV)/.run ## ingest a folder and look at what comes out (PHOTOS=~/Pictures)
 	@$(BIN)/photovault --home "$(DEMO_HOME)" demo $(if $(PHOTOS),"$(PHOTOS)")
+
+contact-sheet: $(VENV)/.run ## draw a library's thumbnails with dates and places on one picture (PHOTOS=~/Pictures)
+	@$(BIN)/photovault --home build/contact-sheet demo $(if $(PHOTOS),"$(PHOTOS)",$(if $(PHOTOVAULT_MEDIA),"$(PHOTOVAULT_MEDIA)")) >/dev/null
+	@$(BIN)/photovault --home build/contact-sheet query gallery --oldest-first --limit 1000 --sheet build/contact-sheet.jpg
 
 test: $(VENV)/.tools emulator ## run all tests (ARGS= for pytest)
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
