@@ -183,13 +183,15 @@ def _write_preview(taken: Sequence[Sample], folder: Path) -> PreviewFile | None:
         quality=PREVIEW_QUALITY,
         method=0,
     )
+    with Image.open(path) as made:
+        frames = getattr(made, "n_frames", 1)  # equal neighbours have become one, shown for longer
     return PreviewFile(
         path=str(path),
         format="webp",
         width=size[0],
         height=size[1],
         bytes=path.stat().st_size,
-        frames=len(pictures),
+        frames=frames,
         duration_ms=len(pictures) * PREVIEW_FRAME_MS,
     )
 
