@@ -129,6 +129,20 @@ def test_odd_sizes_and_tiny_ones_are_fine(tmp_path: Path) -> None:
     assert poster(look(encode(tmp_path / "b.mp4", lambda _: quarters(16, 16)))).size == (16, 16)
 
 
+def test_transparency_in_vp9_is_told_and_the_poster_is_whole(tmp_path: Path) -> None:
+    found = look(encode(tmp_path / "a.webm", lambda _: quarters(), codec="libvpx-vp9", pixels="yuva420p", frames=10))
+    assert found.video.alpha
+    assert close(corners(poster(found)), CORNERS, within=16)
+
+
+def test_a_picture_track_that_starts_after_the_sound_has_its_own_clock(tmp_path: Path) -> None:
+    late = encode(tmp_path / "a.mp4", moving, frames=40, times=lambda n: n + 30, sound=True)
+    found = look(late)
+    assert found.poster.at_ms < 3500
+    assert found.quality.dropped_frames == 0
+    assert found.quality.samples >= 8
+
+
 # --- colours ---------------------------------------------------------------------------------------------------------
 
 
