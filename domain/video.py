@@ -106,6 +106,12 @@ class VideoQuality(Struct, frozen=True, kw_only=True, omit_defaults=True):
     sharpness: Annotated[float, Meta(description="Median over the samples; see `domain/quality.py`.", ge=0)] | None = (
         None
     )
+    shake: (
+        Annotated[
+            float, Meta(description="Unsteadiness of the camera in per cent of the picture's width a frame.", ge=0)
+        ]
+        | None
+    ) = None
     black: Annotated[tuple[Stretch, ...], Meta(description="Where sampled pictures are black.")] = ()
     frozen: Annotated[tuple[Stretch, ...], Meta(description="Where sampled pictures do not change.")] = ()
     dropped_frames: Annotated[int, Meta(description="Pictures missing in gaps between timestamps.", ge=0)] = 0

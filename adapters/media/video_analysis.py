@@ -22,6 +22,7 @@ from adapters.media.sniff import sniff
 from adapters.media.video_container import read_layout
 from adapters.media.video_frames import hdr_of, picture_of
 from adapters.media.video_sampling import Sample, Samples, read_cadence, take_samples
+from adapters.media.video_shake import measure_shake
 from adapters.media.video_tracks import audio_track, video_track, web_obstacles
 from domain.errors import MediaRejected
 from domain.media import RENDITION_SIZES, Limits
@@ -69,6 +70,7 @@ def analyze(source: Path, limits: Limits, *, into: str) -> VideoReport:
             looks=[sample.look for sample in samples.taken],
             duration_ms=duration_ms,
             rhythm=rhythm,
+            shake=None if samples.out_of_time else measure_shake(container, stream, duration_ms // 2),
         )
         return VideoReport(
             container=kind,

@@ -111,6 +111,9 @@ class TestVerdict:
             ({"looks": [seen(n * 2500, damaged=n == 3) for n in range(24)]}, "fair", "damaged in 1 of 24 samples"),
             ({"rhythm": Cadence(frame_rate=30.0, frames=1800, dropped=40)}, "fair", "pictures are missing (2.2%)"),
             ({"rhythm": Cadence(frame_rate=30.0, frames=1800, dropped=300)}, "poor", "pictures are missing (14.3%)"),
+            ({"shake": 1.4}, "fair", "shaky (1.4 % of the picture a frame)"),
+            ({"shake": 3.5}, "poor", "shaky"),
+            ({"shake": 0.4}, "good", ""),
             ({"rhythm": Cadence(frame_rate=8.0, frames=480)}, "fair", "jerky (8 pictures a second)"),
         ],
     )
