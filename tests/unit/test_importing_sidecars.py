@@ -100,6 +100,18 @@ class TestImport:
         assert counts(ingest(vault, picture)) == (0, 1, 0, 0)  # found beside the picture, though not named
         assert [s.kind for s in asset_of(vault, ident).sidecars] == ["takeout"]
 
+    def test_one_that_is_named_by_itself_is_attached_to_a_picture_that_is_there(
+        self, vault: MemoryVault, folder: Path
+    ) -> None:
+        picture = put(folder, "a.jpg", fake_photo("a"))
+        sidecar = put(folder, "a.jpg.xmp", ADOBE)
+        assert counts(ingest(vault, sidecar)) == (0, 0, 0, 1)
+        assert all_events(vault, SidecarAttached) == []
+        ingest(vault, picture)
+        put(folder, "a.jpg.xmp", DARKTABLE)
+        assert counts(ingest(vault, sidecar)) == (0, 0, 0, 1)
+        assert len(all_events(vault, SidecarAttached)) == 2
+
     def test_one_that_was_changed_is_attached_again_and_one_that_was_touched_is_not(
         self, vault: MemoryVault, folder: Path
     ) -> None:
@@ -248,7 +260,7 @@ class TestWhatFollows:
         details = {e.type: e.detail for e in life_of(stream, vault.store.load(stream).events).entries}
         assert details["SidecarAttached"].startswith("sidecar (xmp, ")
         assert "4 stars, keywords: family, sea & sun" in details["MetadataExtracted"]
-        assert details["PlaceResolved"].startswith("Arezzo, Tuscany, Italy; ")
+        assert details["PlaceResolved"].startswith("Arezzo, Tuscany, Italy, 0.6 km from its centre; GeoNames")
 
 
 class TestPlaceStep:
