@@ -18,9 +18,7 @@ from photovault.runtime import catch_up
 from photovault.sidecars import MAX_BYTES
 from tests.support.factories import fake_photo
 from tests.support.fakes import MemoryVault, work
-from tests.unit.media.test_read_sidecar import ADOBE, BOMB, DARKTABLE, TAKEOUT
-
-GOOGLE = json.dumps(TAKEOUT)
+from tests.unit.media.test_read_sidecar import ADOBE, BOMB, DARKTABLE, GOOGLE
 
 
 @pytest.fixture

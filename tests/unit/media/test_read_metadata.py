@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import zlib
 from pathlib import Path
 
 import av
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import IFDRational
 
 from adapters.media.metadata import read_metadata
@@ -163,3 +165,21 @@ def test_keywords_and_rating_in_the_file_are_read(tmp_path: Path) -> None:
     raw = read_metadata(save(tmp_path, "a.jpg", quarters(), xmp=xmp), Limits())
     found = extract(raw, file_name="a.jpg", modified_at=None)
     assert (found.rating, found.keywords) == (3, ("sea", "sun & sand"))
+
+
+def test_what_stands_behind_the_pixels_of_a_png_is_read_without_decoding_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = save(tmp_path, "a.png", quarters(), exif=exif_block())
+    data = path.read_bytes()
+    at = data.index(b"eXIf") - 4
+    chunk = data[at : at + 12 + int.from_bytes(data[at : at + 4], "big")]
+    xmp = b"iTXtXML:com.adobe.xmp\0\0\0\0\0<x xmp:CreateDate='2020-01-02T03:04:05'/>"
+    text = (len(xmp) - 4).to_bytes(4, "big") + xmp + zlib.crc32(xmp).to_bytes(4, "big")
+    end = data.index(b"IEND") - 4
+    path.write_bytes(data[:at] + data[at + len(chunk) : end] + chunk + text + data[end:])
+    monkeypatch.setattr(PngImageFile, "load", lambda image: pytest.fail("the pixels were decoded"))
+    tags = read_metadata(path, Limits()).tags
+    assert tags["EXIF:Make"] == "NIKON"
+    assert tags["EXIF:DateTimeOriginal"] == "2008:10:22 16:28:39"
+    assert tags["XMP:xmp:CreateDate"] == "2020-01-02T03:04:05"
