@@ -31,7 +31,7 @@ class Index:
         self.vectors = unit_vectors(
             np.frombuffer(table.latitudes, "<i4") / 1e5, np.frombuffer(table.longitudes, "<i4") / 1e5
         )
-        self._coarse = self.vectors.astype(np.float32)
+        self._coarse = np.ascontiguousarray(self.vectors.T, np.float32)
         self._widest = float(np.cos(self.radii_km.max() / _EARTH_KM))
 
     def find(self, latitude: float, longitude: float) -> tuple[int, float]:
@@ -41,7 +41,8 @@ class Index:
         does: GeoNames lists quarters beside their cities, and the nearest place to the Eiffel Tower is a suburb.
         """
         here = unit_vectors(np.array([latitude]), np.array([longitude]))[0]
-        coarse = self._coarse @ here.astype(np.float32)  # right to 3 km, and ten times as fast as in double precision
+        # Right to 9 km, and faster than in double precision. No "@": BLAS would start threads for it and wait for them.
+        coarse = sum(column * np.float32(part) for column, part in zip(self._coarse, here, strict=True))
         near = np.flatnonzero(coarse >= min(float(coarse.max()), self._widest) - _COARSE_ERROR)
         kilometres = np.arccos(np.clip(self.vectors[near] @ here, -1.0, 1.0)) * _EARTH_KM
         nearest = int(kilometres.argmin())
