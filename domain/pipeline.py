@@ -11,7 +11,15 @@ from functools import cache
 
 from msgspec import Struct
 
-from domain.events import AssetUploaded, Event, FileValidated, PosterExtracted, ReprocessRequested
+from domain.events import (
+    AssetUploaded,
+    Event,
+    FileValidated,
+    MetadataExtracted,
+    PosterExtracted,
+    ReprocessRequested,
+    SidecarAttached,
+)
 from domain.media import Kind
 
 ALL_KINDS: frozenset[Kind] = frozenset(("image", "video"))
@@ -42,7 +50,8 @@ class Step(Struct, frozen=True, kw_only=True):
 
 PIPELINE: tuple[Step, ...] = (
     Step(name="validate", version=1, follows={AssetUploaded: ALL_KINDS}),
-    Step(name="metadata", version=1, follows={FileValidated: ALL_KINDS}),
+    Step(name="metadata", version=2, follows={FileValidated: ALL_KINDS, SidecarAttached: ALL_KINDS}),
+    Step(name="place", version=1, follows={MetadataExtracted: ALL_KINDS}),
     Step(name="renditions", version=1, follows={FileValidated: IMAGES, PosterExtracted: VIDEOS}),
     Step(name="video", version=1, follows={FileValidated: VIDEOS}, lease_seconds=180.0),
 )

@@ -13,6 +13,7 @@ from domain.events import (
     FileQuarantined,
     FileValidated,
     MetadataExtracted,
+    PlaceResolved,
     PosterExtracted,
     RenditionsGenerated,
     ReprocessRequested,
@@ -28,6 +29,15 @@ class Picture(Struct, frozen=True, array_like=True, gc=False):
     width: int
     height: int
     bytes: int
+
+
+class Named(Struct, frozen=True, array_like=True, gc=False):
+    """A position in words."""
+
+    city: str | None
+    region: str | None
+    country: str
+    country_code: str
 
 
 class GalleryItem(Struct, frozen=True, array_like=True):
@@ -47,6 +57,7 @@ class GalleryItem(Struct, frozen=True, array_like=True):
     camera: str | None = None
     thumbhash: str | None = None
     renditions: dict[str, Picture] = {}
+    place: Named | None = None
     duration_ms: int | None = None  # of a video
     preview: Picture | None = None  # a video's short moving picture (WebP)
 
@@ -75,7 +86,12 @@ def _described(item: GalleryItem, event: MetadataExtracted, commit: Commit) -> G
         latitude=place.latitude if place else None,
         longitude=place.longitude if place else None,
         camera=event.camera.name if event.camera else None,
+        place=None,  # of a position before; the step `place` names this one
     )
+
+
+def _named(item: GalleryItem, event: PlaceResolved, commit: Commit) -> GalleryItem:
+    return structs.replace(item, place=Named(event.city, event.region, event.country, event.country_code))
 
 
 def _rendered(item: GalleryItem, event: RenditionsGenerated, commit: Commit) -> GalleryItem:
@@ -118,7 +134,7 @@ class Gallery(Projection[GalleryItem]):
     """An owner's assets by the time they were taken, and by state."""
 
     name = "gallery"
-    version = 2
+    version = 3
     about = "an owner's timeline: one row an asset, with date, place, camera and pictures"
     indexes = ("timeline", "state")
     state = GalleryItem
@@ -127,6 +143,7 @@ class Gallery(Projection[GalleryItem]):
         FileValidated: _validated,
         FileQuarantined: _quarantined,
         MetadataExtracted: _described,
+        PlaceResolved: _named,
         RenditionsGenerated: _rendered,
         VideoAnalyzed: _analyzed,
         PosterExtracted: _poster,
@@ -156,6 +173,7 @@ class Gallery(Projection[GalleryItem]):
             "camera": state.camera,
             "thumbhash": state.thumbhash,
             "renditions": {name: _shown(picture, locate) for name, picture in state.renditions.items()},
+            "place": structs.asdict(state.place) if state.place else None,
             "duration_ms": state.duration_ms,
             "preview": _shown(state.preview, locate) if state.preview else None,
         }

@@ -13,9 +13,11 @@ from domain.events import (
     FileValidated,
     MetadataExtracted,
     Outcome,
+    PlaceResolved,
     PosterExtracted,
     RenditionsGenerated,
     ReprocessRequested,
+    SidecarAttached,
     StepFailed,
     StepGivenUp,
     StepSkipped,
@@ -76,6 +78,15 @@ def _reprocess(state: Processing, event: ReprocessRequested, commit: Commit) -> 
     return _changed(state, commit, _waiting(state, event, commit), "processing")
 
 
+def _attached(state: Processing, event: SidecarAttached, commit: Commit) -> Processing:
+    """Asks for metadata again, by the same rule as `domain.asset`: not before validation, and not for a copy."""
+    asked = [name for name in runs_after(event) if name in state.steps and state.steps[name].status != "skipped"]
+    if not asked:
+        return state
+    waiting = dict.fromkeys(asked, StepProgress("waiting", commit.recorded_us))
+    return _changed(state, commit, state.steps | waiting, "processing")
+
+
 def _poster(state: Processing, event: PosterExtracted, commit: Commit) -> Processing:
     return _changed(state, commit, _waiting(state, event, commit), state.state)
 
@@ -134,7 +145,7 @@ class ProcessingView(Projection[Processing]):
     """Steps by asset; the index `attention` holds the assets that are not processed as they should be."""
 
     name = "processing"
-    version = 3
+    version = 4
     about = "how far each step of an asset has come, what failed and why, and when it is tried again"
     indexes = ("attention",)
     has_totals = True
@@ -142,10 +153,12 @@ class ProcessingView(Projection[Processing]):
     on = {
         AssetUploaded: _uploaded,
         ReprocessRequested: _reprocess,
+        SidecarAttached: _attached,
         AssetProcessed: _processed,
         FileValidated: _done,
         FileQuarantined: _quarantined,
         MetadataExtracted: _done,
+        PlaceResolved: _done,
         RenditionsGenerated: _done,
         VideoAnalyzed: _done,
         PosterExtracted: _poster,
