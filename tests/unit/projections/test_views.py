@@ -14,6 +14,7 @@ from tests.support.factories import (
     failed,
     given_up,
     metadata,
+    place,
     poster,
     processed,
     quarantined,
@@ -31,7 +32,7 @@ from tests.support.factories import (
 from tests.support.specs import Projected
 
 VIDEO = [[uploaded("v.mp4")], [video(), skipped("metadata"), skipped("video"), processed()]]
-FILM = [[uploaded("v.mp4")], [video()], [metadata()], [analyzed(), poster()], [renditions(), processed()]]
+FILM = [[uploaded("v.mp4")], [video()], [metadata(), place()], [analyzed(), poster()], [renditions(), processed()]]
 QUARANTINED = [[uploaded("q.jpg")], [quarantined(), processed("quarantined")]]
 
 
@@ -206,7 +207,7 @@ class TestProcessing:
         )
 
     def test_renditions_of_a_video_wait_for_its_poster(self) -> None:
-        analysis = {"step:validate": {"done": 1}, "step:metadata": {"done": 1}, "step:video": {"done": 1}}
+        analysis = {f"step:{name}": {"done": 1} for name in ("validate", "metadata", "place", "video")}
         Projected(ProcessingView()).given("v1", *FILM[:3]).then_totals(
             {"assets": {"total": 1, "processing": 1}} | analysis | {"step:video": {"waiting": 1}}
         )
@@ -283,6 +284,7 @@ class TestLibrary:
                 "type:video/mp4": {"assets": 1, "original_bytes": 1000},
                 "year:2024": {"assets": 1},
                 "camera:Canon EOS 40D": {"assets": 1},
+                "country:Italy": {"assets": 1},
             }
         )
 
