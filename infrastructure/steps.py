@@ -1,0 +1,72 @@
+"""Steps as the template deploys them: what each function gets, and why. `infrastructure.repeated` writes them out."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+__all__ = ["LEAST_STORAGE_MB", "STEPS", "VISIBILITY_FACTOR", "StepShape"]
+
+VISIBILITY_FACTOR = 6
+"""AWS: "at least six times the timeout that you configure on your function"."""
+
+LEAST_STORAGE_MB = 512
+"""What every function has in /tmp for nothing."""
+
+
+class StepShape(Struct, frozen=True, kw_only=True):
+    """One step's function, queue and rights. Every step appends events, and may store a body that is too large for one;
+    all else is asked for here."""
+
+    name: str
+    about: str
+    layers: tuple[str, ...]  # beside `core`
+    memory_mb: int
+    timeout_s: int  # its queue hides a message for `VISIBILITY_FACTOR` times this
+    storage_mb: int = LEAST_STORAGE_MB  # of /tmp
+    storage_why: str = ""
+    originals: bool = True  # whether it reads what was uploaded
+    capped: bool = True  # MaxConcurrency holds for it; a queue with a maximum is polled by 5 connections, else by 2
+    why: str  # the numbers that memory and time were chosen from
+
+
+STEPS: tuple[StepShape, ...] = (
+    StepShape(
+        name="validate",
+        about="Is the file what it says it is, whole, and within the limits?",
+        layers=("pictures", "video"),
+        memory_mb=1769,
+        timeout_s=180,
+        storage_mb=5120,
+        storage_why="originals of up to 4 GB",
+        why="""\
+Measured (2 processors, warm, function + decoder): 12 MP JPEG 0.07 s and 115 MB; 12 MP HEIC 0.6 s, 200 MB; 48 MP PNG
+2 s, 300 MB; 108 MP progressive JPEG 1.1 s, 435 MB; 4K video 0.3 s, 160 MB. A decoder is one thread: 1,769 MB are the
+one whole processor that it can use, and four times the most that was seen. Decoding may take 45 s (then the file is
+refused); the rest of the time is for fetching 4 GB.""",
+    ),
+    StepShape(
+        name="metadata",
+        about="Date, place, camera",
+        layers=("pictures", "places"),
+        memory_mb=512,
+        timeout_s=90,
+        storage_mb=1024,
+        storage_why="pictures of up to 512 MB",
+        why="""\
+Measured: 0.03 s and 140 MB (with the map of time zones) for a picture of any size, since nothing is decoded; so a
+third of a processor does. A large original must be fetched first: 512 MB at most.""",
+    ),
+    StepShape(
+        name="renditions",
+        about="Smaller pictures to show in place of the original",
+        layers=("pictures",),
+        memory_mb=1769,
+        timeout_s=120,
+        storage_mb=2048,
+        storage_why="the picture and what is made from it",
+        why="""\
+Measured: 12 MP JPEG 0.3 s and 140 MB; 12 MP HEIC 0.9 s, 235 MB; 48 MP PNG 2.1 s, 300 MB; 108 MP progressive JPEG
+1.4 s, 465 MB. One thread, so one whole processor, as for validate.""",
+    ),
+)
+"""One entry for each step of domain/pipeline.py, in its order; a test holds the two together."""
