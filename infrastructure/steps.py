@@ -25,7 +25,7 @@ class StepShape(Struct, frozen=True, kw_only=True):
     storage_mb: int = LEAST_STORAGE_MB  # of /tmp
     storage_why: str = ""
     originals: bool = True  # whether it reads what was uploaded
-    capped: bool = True  # MaxConcurrency holds for it; a queue with a maximum is polled by 5 connections, else by 2
+    capped: bool = True  # by MaxConcurrency, where runs are long; 5 connections poll such a queue, else 2
     why: str  # the numbers that memory and time were chosen from
 
 
@@ -52,6 +52,7 @@ refused); the rest of the time is for fetching 4 GB.""",
         timeout_s=90,
         storage_mb=1024,
         storage_why="pictures of up to 512 MB",
+        capped=False,
         why="""\
 Measured: 0.03 s and 140 MB (with the map of time zones) for a picture of any size, since nothing is decoded; so a
 third of a processor does. A large original must be fetched first: 512 MB at most.""",

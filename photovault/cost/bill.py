@@ -312,8 +312,8 @@ def _objects(draft: Draft, used: Mapping[str, Usage], load: Load, measured: Meas
 def _queues(draft: Draft, used: Mapping[str, Usage], footprint: Footprint) -> None:
     for name, usage in used.items():
         draft.add("SQS", "messages", "sqs_request", exact(usage.sqs_requests), function=name)
-    polls = footprint.pollers * HOURS * 3600 / ASSUMPTIONS["poll_seconds"].value
-    draft.add("SQS", "polls of empty queues", "sqs_request", polls * len(footprint.polled_queues))
+    polls = HOURS * 3600 / ASSUMPTIONS["poll_seconds"].value
+    draft.add("SQS", "polls of empty queues", "sqs_request", polls * sum(footprint.polled_queues.values()))
 
 
 def _watching(draft: Draft, used: Mapping[str, Usage], load: Load, measured: Measured, footprint: Footprint) -> None:

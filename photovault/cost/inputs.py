@@ -140,8 +140,7 @@ class Footprint(Struct, frozen=True):
 
     architecture: str  # `x86_64` or `arm64`
     functions: Mapping[str, FunctionShape]
-    polled_queues: tuple[str, ...]
-    pollers: int  # connections a queue, also an empty one: 5, or down to 2 where no maximum concurrency is set
+    polled_queues: Mapping[str, int]  # connections that ask each for work, also an empty one: 5, or 2 without a maximum
     schedules: Mapping[str, int]  # function -> runs a month
     alarms: int  # metrics that alarms watch
     dashboards: int

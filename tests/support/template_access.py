@@ -72,6 +72,7 @@ NEEDS: Mapping[str, Mapping[str, str]] = {
         "dynamodb:PutItem": "EventTable",
         "dynamodb:BatchGetItem": "GalleryView",
         "sqs:SendMessage": "MetadataQueue",
+        "sqs:GetQueueAttributes": "MetadataDeadLetters",
         "s3:PutObject": "ArchiveBucket",
     },
     "seal": {"s3:ListBucket": "ArchiveBucket", "dynamodb:PutItem": "EventTable"},

@@ -28,6 +28,9 @@ HANDLERS = {
     "seal": "handlers.seal.handler",
     "api": "handlers.api.handler",
 }
+WHOLE_PROCESSOR_MB = 1769
+"""What decodes for seconds has at least so much, and may not take all of the account's concurrency."""
+
 SYNCHRONOUS = {"replay-plan", "replay-work", "replay-finish", "api"}
 """Their caller learns of a failure at once: the state machine (an alarm watches it), or the person who asked."""
 
@@ -120,7 +123,8 @@ def event_sources(template: Template) -> list[str]:
             properties = source["Properties"]
             if properties.get("FunctionResponseTypes") != ["ReportBatchItemFailures"]:
                 found.append(f"{logical}: one bad message fails its whole batch (no ReportBatchItemFailures)")
-            if source["Type"] == "SQS" and "ScalingConfig" not in properties:
+            large = own["MemorySize"] >= WHOLE_PROCESSOR_MB
+            if source["Type"] == "SQS" and large and "ScalingConfig" not in properties:
                 found.append(f"{logical}: no maximum concurrency")
             if source["Type"] == "DynamoDB":
                 readers += 1
