@@ -29,7 +29,8 @@ class Layer(Struct, frozen=True):
 
 LAYERS: tuple[Layer, ...] = (
     Layer("core", frozenset({"msgspec", "boto3", "pynamodb", "aws-lambda-powertools", "aws-xray-sdk"})),
-    Layer("pictures", frozenset({"numpy", "pillow", "pillow-heif", "pyvips", "pyvips-binary"}), ("core",)),
+    Layer("pictures", frozenset({"numpy", "pillow", "pillow-heif"}), ("core",)),
+    Layer("vips", frozenset({"pyvips", "pyvips-binary"}), ("core", "pictures")),
     Layer("video", frozenset({"av"}), ("core", "pictures")),
     Layer("places", frozenset({"timezonefinder", "tzdata"}), ("core", "pictures")),
 )
