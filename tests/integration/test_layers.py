@@ -51,7 +51,7 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Outcome
         while due := [shape for shape in STEPS if vault.queue.depth(shape.name).waiting]:
             for shape in due:
                 first = place / "absent" / shape.name
-                paths = [without(first, shape.layers) if not first.exists() else str(first), os.getcwd()]
+                paths = [without(first, shape.layers) if not first.exists() else str(first), str(Path.cwd())]
                 command = [sys.executable, "-m", "tests.support.step_driver", str(place / "vault"), OWNER, shape.name]
                 environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
                 ended = subprocess.run(
