@@ -1,7 +1,7 @@
 """Import of folders: finds files, copies their bytes into the vault, appends AssetUploaded. Decodes nothing.
 
 A file whose path, size and time are known is not read again. Bytes that the owner's vault holds already make no second
-asset. What is plainly not a picture or video (a text file by name and by content, a hidden file) is refused and
+asset. A sidecar (XMP, Google Takeout's JSON) beside a picture is attached to it (`domain.sidecars`). What is plainly not a picture or video (a text file by name and by content, a hidden file) is refused and
 listed; anything in doubt is taken, for validation to judge by its content. How an asset gets its id:
 docs/adr/0004-asset-ids.md.
 """
@@ -19,11 +19,13 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from domain.asset import asset_stream, fold, upload
+from domain.asset import asset_stream, attach, fold, upload
 from domain.commits import NEW, Cause, derive_id, to_us
 from domain.errors import ConflictError, InvalidInput, ViewUnavailable
-from domain.events import AssetUploaded
+from domain.events import AssetUploaded, SidecarAttached
 from domain.media import Limits
+from domain.sidecars import MAX_BYTES as MAX_SIDECAR_BYTES
+from domain.sidecars import Sidecar, could_be, sidecars_of, sounds_like
 from photovault.vault import Vault
 from projections.files import Place, path_key
 
@@ -49,6 +51,7 @@ class Report(Struct):
     added: int = 0
     known: int = 0
     refused: int = 0
+    sidecars: int = 0  # that belong to a file beside them; attached now or before
     refusals: list[Refusal] = []
     assets: list[str] = []  # ids of the assets that were added
 
@@ -75,18 +78,25 @@ def import_files(vault: Vault, paths: Iterable[Path], on_file: Callable[[], None
 
     Cost:
         A known file: one row of a view. A new one: its bytes are read once and written once, and one append, which
-        shares its flush to disk with the others.
+        shares its flush to disk with the others. A new sidecar: the same, and its asset's stream is read. One listing
+        a folder, and a second where sidecars are.
     """
     report = Report()
     files = iter(paths)
+    folders = _Folders()
     with ThreadPoolExecutor(_THREADS) as pool:
         while batch := [path.absolute() for path in islice(files, _BATCH)]:
-            places = _known_places(vault, batch)
-            for result in pool.map(lambda path, known: _import_file(vault, path, known), batch, places):
+            sidecars = [folders.sidecars_of(path) for path in batch]
+            asked = [*batch, *dict.fromkeys(path.with_name(each.name) for path, some in zip(batch, sidecars, strict=True) for each in some)]
+            places = dict(zip(asked, _known_places(vault, asked), strict=True))
+            jobs = [_Job(path, places[path], [(path.with_name(each.name), each.kind) for each in some], folders.is_sidecar(path)) for path, some in zip(batch, sidecars, strict=True)]
+            for result in pool.map(lambda job: _import_one(vault, job, places), jobs):
                 report.found += 1
                 if isinstance(result, Refusal):
                     report.refused += 1
                     report.refusals.append(result)
+                elif result is _SIDECAR:
+                    report.sidecars += 1
                 elif result is None:
                     report.known += 1
                 else:
