@@ -265,9 +265,7 @@ def _from_takeout(tags: Tags) -> DateCandidate | None:
     return DateCandidate("takeout:photoTakenTime", show(moment), 0)
 
 
-def _from_exif(
-    tags: Tags, name: str, subsec: str, offset: str, notes: list[str]
-) -> DateCandidate | None:
+def _from_exif(tags: Tags, name: str, subsec: str, offset: str, notes: list[str]) -> DateCandidate | None:
     candidate = _from_text(f"exif:{name}", tags.get(f"EXIF:{name}"), notes)
     if not candidate:
         return None
