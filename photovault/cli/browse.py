@@ -178,10 +178,18 @@ def _steps(item: dict[str, Any]) -> str:
     return ", ".join(f"{name} {step['status'].replace('_', ' ')}" for name, step in item.get("steps", {}).items())
 
 
+def _place(item: dict[str, Any]) -> str:
+    """City and country; the bare position where it has no name."""
+    named = item["place"]
+    if named:
+        return ", ".join(dict.fromkeys(part for part in (named["city"] or named["region"], named["country"]) if part))
+    return "" if item["latitude"] is None else f"{item['latitude']:.4f}, {item['longitude']:.4f}"
+
+
 def _show_gallery(items: list[dict[str, Any]]) -> None:
     rows = []
     for item in items:
-        place = "" if item["latitude"] is None else f"{item['latitude']:.4f}, {item['longitude']:.4f}"
+        place = _place(item)
         pixels = f"{item['width']} x {item['height']}" if item["width"] else ""
         taken = taken_text(item, 19)
         rows.append(
