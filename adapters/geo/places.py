@@ -9,9 +9,7 @@ from __future__ import annotations
 import threading
 from functools import cached_property
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from adapters.geo.data import FILE, Table, read
 from domain.places import NearestPlace
@@ -22,7 +20,12 @@ _EARTH_KM = 6371.0
 _PEOPLE_PER_KM2 = 15_000.0
 """How dense a large city is: it turns a population into the radius within which a quarter belongs to its city."""
 _COARSE_ERROR = 1e-6  # of a scalar product in single precision
-_Vectors = NDArray[np.float64]
+
+if TYPE_CHECKING:  # 0.1 s and 20 MB to import, which only those who ask for a place need
+    import numpy as np
+    from numpy.typing import NDArray
+
+    _Vectors = NDArray[np.float64]
 
 
 class OfflineGeocoder:
@@ -68,6 +71,8 @@ class _Index:
     """The table as arrays."""
 
     def __init__(self, table: Table) -> None:
+        import numpy as np
+
         self.table = table
         self.names = table.names.split("\n")
         self.regions = np.frombuffer(table.place_regions, "<u2")
@@ -84,6 +89,8 @@ class _Index:
         Of the places in the nearest one's region it is the one whose radius reaches farthest over the position, if any
         does: GeoNames lists quarters beside their cities, and the nearest place to the Eiffel Tower is a suburb.
         """
+        import numpy as np
+
         here = unit_vectors(np.array([latitude]), np.array([longitude]))[0]
         coarse = self._coarse @ here.astype(np.float32)  # right to 3 km, and ten times as fast as in double precision
         near = np.flatnonzero(coarse >= min(float(coarse.max()), self._widest) - _COARSE_ERROR)
@@ -98,5 +105,7 @@ class _Index:
 
 def unit_vectors(latitudes: _Vectors, longitudes: _Vectors) -> _Vectors:
     """Positions in degrees as points on the unit sphere, one a row."""
+    import numpy as np
+
     north, east = np.radians(latitudes), np.radians(longitudes)
     return np.stack([np.cos(north) * np.cos(east), np.cos(north) * np.sin(east), np.sin(north)], axis=-1)

@@ -27,6 +27,9 @@ WILDCARD_IS_DEMANDED = {
     "xray:GetSamplingTargets",
 }
 
+READ_ORIGINALS = {"validate", "metadata", "renditions"}
+"""Steps that open what was uploaded; the others work on events and on what was derived."""
+
 NEEDS: Mapping[str, Mapping[str, str]] = {
     "intake": {"dynamodb:PutItem": "EventTable", "dynamodb:Query": "EventTable", "sqs:ReceiveMessage": "UploadQueue"},
     "projector": {
@@ -48,7 +51,7 @@ NEEDS: Mapping[str, Mapping[str, str]] = {
         step.name: {
             "dynamodb:PutItem": "EventTable",
             "dynamodb:Query": "EventTable",
-            "s3:GetObjectVersion": "OriginalsBucket",
+            **({"s3:GetObjectVersion": "OriginalsBucket"} if step.name in READ_ORIGINALS else {}),
             "s3:PutObject": "DerivedBucket",
             "sqs:ChangeMessageVisibility": f"{step.name.capitalize()}Queue",
             "sqs:SendMessage": f"{step.name.capitalize()}DeadLetters",
@@ -98,7 +101,7 @@ def policies(template: Template) -> list[str]:
                     found.append(f"{where}: every resource")
                 elif resource != "*" and "photovault-dev" not in resource:
                     found.append(f"{where}: {resource} is not of this stage")
-    return found + list(_needs(template))
+    return found + list(_needs(template)) + list(_originals(template))
 
 
 def history_is_append_only(template: Template) -> list[str]:
@@ -121,6 +124,16 @@ def history_is_append_only(template: Template) -> list[str]:
         if changes := {f"dynamodb:{action}" for action in CHANGES_OF_EVENTS} & permitted:
             found.append(f"{logical} is allowed {', '.join(sorted(changes))} on the event table")
     return found
+
+
+def _originals(template: Template) -> Iterator[str]:
+    """A step that opens no original may not open one."""
+    bucket = resolved(template, {"Fn::GetAtt": ["OriginalsBucket", "Arn"]})
+    for logical, name, own in functions(template):
+        if "STEP" in own["Environment"]["Variables"] and name not in READ_ORIGINALS:
+            for action, resource in allowed(template, role_of(template, own)):
+                if action.startswith("s3:") and reaches(resource, bucket):
+                    yield f"{logical} may {action} on the originals, and reads none"
 
 
 def _needs(template: Template) -> Iterator[str]:
