@@ -25,6 +25,7 @@ from domain.events import (
     FileValidated,
     MetadataExtracted,
     Outcome,
+    PosterExtracted,
     RenditionsGenerated,
     ReprocessRequested,
     SidecarAttached,
@@ -32,6 +33,7 @@ from domain.events import (
     StepGivenUp,
     StepRun,
     StepSkipped,
+    VideoAnalyzed,
 )
 from domain.media import Kind
 from domain.pipeline import STEPS, Step, runs_after, step_named, steps_after
@@ -67,6 +69,8 @@ class Asset(Struct, frozen=True):
     quarantined: FileQuarantined | None = None
     metadata: MetadataExtracted | None = None
     renditions: RenditionsGenerated | None = None
+    video: VideoAnalyzed | None = None
+    poster: PosterExtracted | None = None
     duplicate_of: str | None = None
     paths: tuple[str, ...] = ()
     sidecars: tuple[SidecarAttached, ...] = ()  # the newest of each path, the newest of all last
@@ -149,6 +153,10 @@ def _apply(asset: Asset, event: Event, event_id: str) -> Asset:
             changes["metadata"] = event
         case RenditionsGenerated():
             changes["renditions"] = event
+        case VideoAnalyzed():
+            changes["video"] = event
+        case PosterExtracted():
+            changes["poster"] = event
         case DuplicateFound():
             changes["duplicate_of"] = event.of
         case AssetProcessed():

@@ -14,6 +14,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 from msgspec import Meta, Struct
 
 from domain.media import Camera, DateCandidate, Kind, Position, TakenAt
+from domain.video import AudioTrack, VideoQuality, VideoTrack
 
 __all__ = ["EVENTS", "Event", "Outcome", "StepRun"]
 
@@ -265,13 +266,86 @@ class Rendition(Struct, frozen=True, kw_only=True, gc=False):
 class RenditionsGenerated(Outcome, frozen=True, kw_only=True):
     """The pictures that are shown in place of the original."""
 
-    WHEN = "After validation of an image."
+    WHEN = "After validation of an image, and after a poster was taken from a video."
     BY = "renditions"
 
     renditions: Annotated[tuple[Rendition, ...], _doc("The pictures, each under its name.")]
     thumbhash: Annotated[str, _doc("Placeholder picture of at most 25 bytes, base64 (thumbhash).", max_length=64)]
     engine: Annotated[str, _doc("Library and version that decoded and resized.", max_length=100)]
     notes: Notes = ()
+
+
+class VideoAnalyzed(Outcome, frozen=True, kw_only=True):
+    """What a video is made of, and how good it is. Its poster is in the same commit."""
+
+    WHEN = "After validation of a video."
+    BY = "video"
+
+    container: Annotated[str, _doc("`mp4`, `mov`, `3gp`, `webm` or `matroska`.", min_length=1, max_length=32)]
+    brand: Annotated[str, _doc("Major brand of an ISO media file, e.g. `isom`, `qt`.", max_length=8)] | None = None
+    duration_ms: Annotated[int, _doc("How long it plays, when that is known.", "ms", ge=0)] | None = None
+    bitrate: Annotated[int, _doc("Of all tracks together.", "bit/s", ge=0)] | None = None
+    fast_start: Annotated[
+        bool | None, _doc("Whether the index is before the media (`moov` before `mdat`); null: no ISO media file.")
+    ] = None
+    fragmented: Annotated[bool, _doc("Whether an ISO media file comes in fragments (`moof`).")] = False
+    video: Annotated[VideoTrack, _doc("The video track.")]
+    audio: Annotated[AudioTrack | None, _doc("The first audio track, if there is one.")] = None
+    audio_tracks: Annotated[int, _doc("Number of audio tracks.", ge=0)] = 0
+    web_ready: Annotated[bool, _doc("Whether browsers play the original as it is.")] = False
+    web_obstacles: Annotated[tuple[str, ...], _doc("Why it is not web-ready, each a phrase.", max_length=50)] = ()
+    quality: Annotated[VideoQuality, _doc("How good it is to look at.")]
+    engine: Annotated[str, _doc("Library and version that read and decoded.", max_length=100)]
+    notes: Notes = ()
+
+
+class Preview(Struct, frozen=True, kw_only=True, gc=False):
+    """A short moving picture of a video: upright, sRGB, without sound."""
+
+    format: Annotated[str, _doc("`webp`.", min_length=1, max_length=16)]
+    blob: BlobKey
+    width: Pixels
+    height: Pixels
+    size_bytes: SizeBytes
+    frames: Annotated[int, _doc("Number of pictures.", ge=1)]
+    duration_ms: Annotated[int, _doc("How long one round plays.", "ms", ge=1)]
+
+
+class Strip(Struct, frozen=True, kw_only=True, gc=False):
+    """Small pictures of a video at even distances, row by row in one file: what is shown while one scrubs."""
+
+    format: Annotated[str, _doc("`jpeg`.", min_length=1, max_length=16)]
+    blob: BlobKey
+    width: Pixels
+    height: Pixels
+    size_bytes: SizeBytes
+    columns: Annotated[int, _doc("Tiles in a row.", ge=1)]
+    rows: Annotated[int, _doc("Rows of tiles.", ge=1)]
+    tiles: Annotated[int, _doc("Number of tiles; the last row may not be full.", ge=1)]
+    tile_width: Pixels
+    tile_height: Pixels
+    interval_ms: Annotated[int, _doc("Time from one tile to the next; tile n stands for n times this.", "ms", ge=0)]
+
+
+class PosterExtracted(Event, frozen=True, kw_only=True):
+    """The picture that stands for a video, upright and in sRGB; with a preview and a scrub strip."""
+
+    WHEN = "In the same commit as VideoAnalyzed."
+    BY = "video"
+
+    blob: BlobKey
+    format: Annotated[str, _doc("`jpeg`, or `png` when the video has transparency.", min_length=1, max_length=16)]
+    width: Pixels
+    height: Pixels
+    size_bytes: SizeBytes
+    at_ms: Annotated[int, _doc("Where in the video it is.", "ms", ge=0)]
+    candidates: Annotated[int, _doc("Pictures that it was chosen from.", ge=1)]
+    sharpness: Annotated[float, _doc("See `domain/quality.py`.", ge=0)]
+    brightness: Annotated[float, _doc("Mean luma, 0 to 1.", ge=0, le=1)]
+    contrast: Annotated[float, _doc("Standard deviation of luma, 0 to 1.", ge=0, le=1)]
+    tone_mapped: Annotated[bool, _doc("Whether it was brought from HDR to SDR.")] = False
+    preview: Annotated[Preview | None, _doc("A short moving picture; null when the video is too short for one.")] = None
+    strip: Annotated[Strip | None, _doc("The scrub strip; null when the video is too short for one.")] = None
 
 
 # --- content: one stream for each distinct SHA-256 of an owner whose importer did not know it at upload --------------
@@ -337,6 +411,8 @@ EVENTS: tuple[type[Event], ...] = (
     MetadataExtracted,
     PlaceResolved,
     RenditionsGenerated,
+    VideoAnalyzed,
+    PosterExtracted,
     StepSkipped,
     StepFailed,
     StepGivenUp,

@@ -16,6 +16,7 @@ from domain.events import (
     Event,
     FileValidated,
     MetadataExtracted,
+    PosterExtracted,
     ReprocessRequested,
     SidecarAttached,
 )
@@ -51,7 +52,8 @@ PIPELINE: tuple[Step, ...] = (
     Step(name="validate", version=1, follows={AssetUploaded: ALL_KINDS}),
     Step(name="metadata", version=2, follows={FileValidated: ALL_KINDS, SidecarAttached: ALL_KINDS}),
     Step(name="place", version=1, follows={MetadataExtracted: ALL_KINDS}),
-    Step(name="renditions", version=1, follows={FileValidated: IMAGES}),
+    Step(name="renditions", version=1, follows={FileValidated: IMAGES, PosterExtracted: VIDEOS}),
+    Step(name="video", version=1, follows={FileValidated: VIDEOS}, lease_seconds=180.0),
 )
 
 STEPS: dict[str, Step] = {step.name: step for step in PIPELINE}

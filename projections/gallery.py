@@ -14,8 +14,10 @@ from domain.events import (
     FileValidated,
     MetadataExtracted,
     PlaceResolved,
+    PosterExtracted,
     RenditionsGenerated,
     ReprocessRequested,
+    VideoAnalyzed,
 )
 from projections.base import Locate, Projection
 
@@ -56,6 +58,8 @@ class GalleryItem(Struct, frozen=True, array_like=True):
     thumbhash: str | None = None
     renditions: dict[str, Picture] = {}
     place: Named | None = None
+    duration_ms: int | None = None  # of a video
+    preview: Picture | None = None  # a video's short moving picture (WebP)
 
 
 def _uploaded(item: GalleryItem, event: AssetUploaded, commit: Commit) -> GalleryItem:
@@ -97,6 +101,15 @@ def _rendered(item: GalleryItem, event: RenditionsGenerated, commit: Commit) -> 
     return structs.replace(item, renditions=pictures, thumbhash=event.thumbhash)
 
 
+def _analyzed(item: GalleryItem, event: VideoAnalyzed, commit: Commit) -> GalleryItem:
+    return structs.replace(item, duration_ms=event.duration_ms)
+
+
+def _poster(item: GalleryItem, event: PosterExtracted, commit: Commit) -> GalleryItem:
+    p = event.preview
+    return structs.replace(item, preview=Picture(p.blob, p.width, p.height, p.size_bytes) if p else None)
+
+
 def _processed(item: GalleryItem, event: AssetProcessed, commit: Commit) -> GalleryItem:
     return structs.replace(item, state=event.state)
 
@@ -107,7 +120,7 @@ def _again(item: GalleryItem, event: ReprocessRequested, commit: Commit) -> Gall
 
 def _quarantined(item: GalleryItem, event: FileQuarantined, commit: Commit) -> GalleryItem:
     """What is refused is never shown, even when an earlier look at it found it harmless."""
-    return structs.replace(item, renditions={}, thumbhash=None)
+    return structs.replace(item, renditions={}, thumbhash=None, preview=None)
 
 
 def _offset(minutes: int | None) -> str:
@@ -132,6 +145,8 @@ class Gallery(Projection[GalleryItem]):
         MetadataExtracted: _described,
         PlaceResolved: _named,
         RenditionsGenerated: _rendered,
+        VideoAnalyzed: _analyzed,
+        PosterExtracted: _poster,
         AssetProcessed: _processed,
         ReprocessRequested: _again,
     }
@@ -157,9 +172,12 @@ class Gallery(Projection[GalleryItem]):
             "longitude": state.longitude,
             "camera": state.camera,
             "thumbhash": state.thumbhash,
-            "renditions": {
-                name: {"path": locate(p.blob), "width": p.width, "height": p.height, "bytes": p.bytes}
-                for name, p in state.renditions.items()
-            },
             "place": structs.asdict(state.place) if state.place else None,
+            "renditions": {name: _shown(picture, locate) for name, picture in state.renditions.items()},
+            "duration_ms": state.duration_ms,
+            "preview": _shown(state.preview, locate) if state.preview else None,
         }
+
+
+def _shown(picture: Picture, locate: Locate) -> dict[str, Any]:
+    return {"path": locate(picture.blob), "width": picture.width, "height": picture.height, "bytes": picture.bytes}

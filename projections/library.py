@@ -12,6 +12,7 @@ from domain.events import (
     MetadataExtracted,
     PlaceResolved,
     RenditionsGenerated,
+    VideoAnalyzed,
 )
 from projections.base import Projection, Totals
 
@@ -30,6 +31,7 @@ class Contribution(Struct, frozen=True, array_like=True, gc=False):
     located: bool = False
     state: str = "processing"
     country: str | None = None
+    duration_ms: int = 0  # of a video
 
 
 def _uploaded(state: Contribution, event: AssetUploaded, commit: Commit) -> Contribution:
@@ -62,6 +64,10 @@ def _rendered(state: Contribution, event: RenditionsGenerated, commit: Commit) -
     )
 
 
+def _analyzed(state: Contribution, event: VideoAnalyzed, commit: Commit) -> Contribution:
+    return structs.replace(state, duration_ms=event.duration_ms or 0)
+
+
 def _processed(state: Contribution, event: AssetProcessed, commit: Commit) -> Contribution:
     return structs.replace(state, state=event.state)
 
@@ -80,6 +86,7 @@ class Library(Projection[Contribution]):
         MetadataExtracted: _described,
         PlaceResolved: _named,
         RenditionsGenerated: _rendered,
+        VideoAnalyzed: _analyzed,
         AssetProcessed: _processed,
     }
 
@@ -92,10 +99,13 @@ class Library(Projection[Contribution]):
             own["rendition_bytes"], own["renditions"] = state.rendition_bytes, state.renditions
         if state.located:
             own["with_place"] = 1
+        if state.duration_ms:
+            own["duration_ms"] = state.duration_ms
         totals: dict[str, dict[str, int]] = {"library": own}
         if state.state == "done":
             if state.kind:
-                totals[f"kind:{state.kind}"] = {"assets": 1, "original_bytes": state.original_bytes}
+                kind = {"assets": 1, "original_bytes": state.original_bytes}
+                totals[f"kind:{state.kind}"] = kind | ({"duration_ms": state.duration_ms} if state.duration_ms else {})
             if state.media_type:
                 totals[f"type:{state.media_type}"] = {"assets": 1, "original_bytes": state.original_bytes}
             if state.year:

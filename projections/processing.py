@@ -14,12 +14,14 @@ from domain.events import (
     MetadataExtracted,
     Outcome,
     PlaceResolved,
+    PosterExtracted,
     RenditionsGenerated,
     ReprocessRequested,
     SidecarAttached,
     StepFailed,
     StepGivenUp,
     StepSkipped,
+    VideoAnalyzed,
 )
 from domain.pipeline import runs_after
 from projections.base import Projection, Totals
@@ -83,6 +85,10 @@ def _attached(state: Processing, event: SidecarAttached, commit: Commit) -> Proc
         return state
     waiting = dict.fromkeys(asked, StepProgress("waiting", commit.recorded_us))
     return _changed(state, commit, state.steps | waiting, "processing")
+
+
+def _poster(state: Processing, event: PosterExtracted, commit: Commit) -> Processing:
+    return _changed(state, commit, _waiting(state, event, commit), state.state)
 
 
 def _done(state: Processing, event: Outcome, commit: Commit) -> Processing:
@@ -154,6 +160,8 @@ class ProcessingView(Projection[Processing]):
         MetadataExtracted: _done,
         PlaceResolved: _done,
         RenditionsGenerated: _done,
+        VideoAnalyzed: _done,
+        PosterExtracted: _poster,
         StepSkipped: _skipped,
         StepFailed: _failed,
         StepGivenUp: _given_up,

@@ -7,10 +7,12 @@ from steps.metadata import extract_metadata
 from steps.place import resolve_place
 from steps.renditions import make_renditions
 from steps.validate import validate
+from steps.video import analyze_video
 
 STEP_FUNCTIONS: Steps = {
     "validate": validate,
     "metadata": extract_metadata,
     "place": resolve_place,
     "renditions": make_renditions,
+    "video": analyze_video,
 }

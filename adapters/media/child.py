@@ -37,6 +37,7 @@ CALLS: dict[str, str] = {
     "read_metadata": "adapters.media.metadata:read_metadata",
     "read_sidecar": "adapters.media.sidecar:read_sidecar",
     "render": "adapters.media.images:render",
+    "analyze_video": "adapters.media.video_analysis:analyze",
 }
 """Call -> the function that serves it: (source, limits, **options) -> a struct. A module is imported with the first
 call that needs it: metadata does not wait for libvips."""

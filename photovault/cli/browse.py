@@ -11,7 +11,7 @@ import typer
 from domain.commits import to_us
 from domain.errors import InvalidInput, NotFound
 from domain.ports import Page, Row, ViewStore, ViewTable
-from photovault.auditing import Life, life_of, size
+from photovault.auditing import Life, clock, life_of, size
 from photovault.cli.app import Cursor, Json, Limit, open_vault, refuse_others
 from photovault.cli.output import coloured, exit_unless, moment, number, out, print_json, progress_bar, table
 from photovault.finding import asset_id, find_asset
@@ -52,6 +52,9 @@ def query(
     html: Annotated[
         Path | None, typer.Option(help="gallery: write a page of thumbnails to this file.", metavar="FILE")
     ] = None,
+    sheet: Annotated[
+        Path | None, typer.Option(help="gallery: draw thumbnails with captions as one JPEG or PNG.", metavar="FILE")
+    ] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
     json: Json = False,
@@ -61,7 +64,12 @@ def query(
         refuse_others(context, "query library", "view", "as_of")
     elif asset is not None:
         refuse_others(
-            context, f"query {view} --asset", "view", "asset", "as_of", *(["html"] if view == "gallery" else ())
+            context,
+            f"query {view} --asset",
+            "view",
+            "asset",
+            "as_of",
+            *(["html", "sheet"] if view == "gallery" else ()),
         )
     elif view != "gallery":
         refuse_others(context, f"query {view}", "view", "as_of", "asset", "limit", "cursor")
@@ -78,7 +86,7 @@ def query(
             key = find_asset(vault, asset).rpartition("#")[2]
             page = views.query(view_table, vault.settings.owner, low=key, high=key + "\0", limit=1)
         elif view == "gallery":
-            everything = state is not None or (json and html is None)
+            everything = state is not None or (json and html is None) or sheet is not None
             page, hidden = _timeline(
                 vault, projection, views, view_table, state, since, until, oldest_first, limit, cursor, everything
             )
@@ -86,6 +94,14 @@ def query(
             high = PATHS if view == "files" else None  # rows of single paths stand behind those of the assets
             page = views.query(view_table, vault.settings.owner, limit=limit, cursor=cursor, high=high)
         items = [projection.show(projection.decode(row.data), vault.locate) for row in page.rows]
+        if sheet is not None:
+            from photovault.contact_sheet import write_sheet  # Pillow, which only this needs
+
+            with progress_bar("sheet", len(items)) as bar:
+                drawn = write_sheet(items, sheet, bar.advance)
+            if not json:
+                out.print(f"{number(drawn, 'asset')} on {sheet}")
+                return
         if html is not None:
             shown = write_page(items, html)
             if not json:
@@ -163,7 +179,7 @@ def _show(view: str, items: list[dict[str, Any]], cursor: str | None, *, json: b
             rows = [(i["asset"][:8], i["file_name"], coloured(i.get("state", "processing")), _steps(i)) for i in items]
             table(None, ("asset", "file", "state", "steps"), rows)
         case "library":
-            rows = [(i["name"], ", ".join(f"{k} {v:,}" for k, v in i.items() if k != "name")) for i in items]
+            rows = [(i["name"], ", ".join(_count(k, v) for k, v in i.items() if k != "name")) for i in items]
             table(None, ("total", "counts"), rows)
         case _:
             rows = [(i["asset"][:8], place["path"]) for i in items for place in i.get("places", ())]
@@ -186,16 +202,32 @@ def _place(item: dict[str, Any]) -> str:
     return "" if item["latitude"] is None else f"{item['latitude']:.4f}, {item['longitude']:.4f}"
 
 
+def _count(name: str, value: int) -> str:
+    return f"duration {clock(value)}" if name == "duration_ms" else f"{name} {value:,}"
+
+
 def _show_gallery(items: list[dict[str, Any]]) -> None:
     rows = []
+    films = any(item["duration_ms"] is not None for item in items)
     for item in items:
+        length = () if not films else ("" if item["duration_ms"] is None else clock(item["duration_ms"]),)
         place = _place(item)
         pixels = f"{item['width']} x {item['height']}" if item["width"] else ""
         taken = taken_text(item, 19)
         rows.append(
-            (item["asset"][:8], taken, item["file_name"], coloured(item["state"]), pixels, item["camera"], place)
+            (
+                item["asset"][:8],
+                taken,
+                item["file_name"],
+                coloured(item["state"]),
+                pixels,
+                *length,
+                item["camera"],
+                place,
+            )
         )
-    table(None, ("asset", "taken (local)", "file", "state", ">pixels", "camera", "place"), rows)
+    lengths = (">length",) if films else ()
+    table(None, ("asset", "taken (local)", "file", "state", ">pixels", *lengths, "camera", "place"), rows)
 
 
 def audit(
