@@ -23,6 +23,7 @@ from domain.events import (
     Event,
     FileQuarantined,
     FileValidated,
+    FingerprintComputed,
     MetadataExtracted,
     Outcome,
     RenditionsGenerated,
@@ -66,6 +67,7 @@ class Asset(Struct, frozen=True):
     quarantined: FileQuarantined | None = None
     metadata: MetadataExtracted | None = None
     renditions: RenditionsGenerated | None = None
+    fingerprint: FingerprintComputed | None = None
     duplicate_of: str | None = None
     paths: tuple[str, ...] = ()
     steps: dict[str, StepState] = {}
@@ -143,6 +145,8 @@ def _apply(asset: Asset, event: Event, event_id: str) -> Asset:
             changes["metadata"] = event
         case RenditionsGenerated():
             changes["renditions"] = event
+        case FingerprintComputed():
+            changes["fingerprint"] = event
         case DuplicateFound():
             changes["duplicate_of"] = event.of
         case AssetProcessed():

@@ -11,7 +11,14 @@ from functools import cache
 
 from msgspec import Struct
 
-from domain.events import AssetUploaded, Event, FileValidated, ReprocessRequested
+from domain.events import (
+    AssetUploaded,
+    Event,
+    FileValidated,
+    FingerprintComputed,
+    RenditionsGenerated,
+    ReprocessRequested,
+)
 from domain.media import Kind
 
 ALL_KINDS: frozenset[Kind] = frozenset(("image", "video"))
@@ -44,6 +51,8 @@ PIPELINE: tuple[Step, ...] = (
     Step(name="validate", version=1, follows={AssetUploaded: ALL_KINDS}),
     Step(name="metadata", version=1, follows={FileValidated: ALL_KINDS}),
     Step(name="renditions", version=1, follows={FileValidated: IMAGES}),
+    Step(name="fingerprint", version=1, follows={RenditionsGenerated: ALL_KINDS}, lease_seconds=600.0),
+    Step(name="duplicates", version=1, follows={FingerprintComputed: ALL_KINDS}, max_attempts=9),  # waits for a replay
 )
 
 STEPS: dict[str, Step] = {step.name: step for step in PIPELINE}

@@ -20,7 +20,9 @@ from domain.events import (
     Event,
     FileQuarantined,
     FileValidated,
+    FingerprintComputed,
     HistorySealed,
+    LookalikesFound,
     MetadataExtracted,
     Outcome,
     RenditionsGenerated,
@@ -141,6 +143,11 @@ def describe(event: Event) -> str:
             sizes = ", ".join(dict.fromkeys(f"{r.name} {r.width} x {r.height}" for r in event.renditions))
             formats = " and ".join(sorted({r.format for r in event.renditions}))
             return _noted(f"{sizes} as {formats}, {size(small)} in all, by {event.engine}", event.notes)
+        case FingerprintComputed():
+            hashes = (f"looks {event.phash}" if event.phash else "", f"pixels {(event.pixels or '')[:16]}")
+            return _noted(", ".join(text for text in hashes if text.split()[1:]) or "no hash", event.notes)
+        case LookalikesFound():
+            return _lookalikes(event)
         case StepSkipped():
             return event.reason
         case StepFailed():
@@ -169,6 +176,16 @@ def _metadata(event: MetadataExtracted) -> str:
     if event.position:
         parts.append(f"at {event.position.latitude:.5f}, {event.position.longitude:.5f}")
     return ", ".join(parts) or "the file says nothing of itself"
+
+
+def _lookalikes(event: LookalikesFound) -> str:
+    found = [
+        f"{match.asset[:8]} (same pixels)"
+        if match.kind == "pixels"
+        else f"{match.asset[:8]} ({match.distance} bits apart)"
+        for match in event.matches
+    ]
+    return ", ".join((*found, "and more")) if event.more else ", ".join(found) or "no other asset looks like it"
 
 
 def _noted(text: str, notes: Iterable[str]) -> str:

@@ -11,6 +11,8 @@ from domain.events import (
     Event,
     FileQuarantined,
     FileValidated,
+    FingerprintComputed,
+    LookalikesFound,
     MetadataExtracted,
     Outcome,
     RenditionsGenerated,
@@ -128,7 +130,7 @@ class ProcessingView(Projection[Processing]):
     """Steps by asset; the index `attention` holds the assets that are not processed as they should be."""
 
     name = "processing"
-    version = 2
+    version = 3
     about = "how far each step of an asset has come, what failed and why, and when it is tried again"
     indexes = ("attention",)
     has_totals = True
@@ -141,6 +143,8 @@ class ProcessingView(Projection[Processing]):
         FileQuarantined: _quarantined,
         MetadataExtracted: _done,
         RenditionsGenerated: _done,
+        FingerprintComputed: _done,
+        LookalikesFound: _done,
         StepSkipped: _skipped,
         StepFailed: _failed,
         StepGivenUp: _given_up,

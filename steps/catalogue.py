@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from steps import Steps
+from steps.duplicates import find_duplicates
+from steps.fingerprint import fingerprint
 from steps.metadata import extract_metadata
 from steps.renditions import make_renditions
 from steps.validate import validate
@@ -11,4 +13,6 @@ STEP_FUNCTIONS: Steps = {
     "validate": validate,
     "metadata": extract_metadata,
     "renditions": make_renditions,
+    "fingerprint": fingerprint,
+    "duplicates": find_duplicates,
 }

@@ -36,6 +36,8 @@ CALLS: dict[str, str] = {
     "inspect": "adapters.media.images:inspect",
     "read_metadata": "adapters.media.metadata:read_metadata",
     "render": "adapters.media.images:render",
+    "pixel_hash": "adapters.media.pixels:pixel_hash",
+    "perceptual_hash": "adapters.media.fingerprint:perceptual_hash",
 }
 """Call -> the function that serves it: (source, limits, **options) -> a struct. A module is imported with the first
 call that needs it: metadata does not wait for libvips."""

@@ -33,12 +33,13 @@ from domain.errors import (
     MediaRejected,
     NotFound,
 )
-from domain.media import Inspection, Limits, RawMetadata, Rendered
+from domain.media import Hashed, Inspection, Limits, RawMetadata, Rendered
 
 __all__ = ["SandboxedMediaEngine"]
 
 _KEPT_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "TMPDIR", "LANG", "SYSTEMROOT")
 _OUT_OF_MEMORY = (b"bad_alloc", b"MemoryError", b"ut of memory", b"failed to allocate", b"annot allocate memory")
+_SLOWEST_BYTES_PER_SECOND = 10 << 20  # of a disk that a whole video is read from
 _START_SECONDS = 30.0  # to import Python and msgspec on a loaded machine
 _REPLY = msgspec.msgpack.Decoder(Reply)
 T = TypeVar("T")
@@ -85,6 +86,17 @@ class SandboxedMediaEngine:
     def render(self, source: Path, into: Path) -> Rendered:
         """See `domain.ports.MediaEngine.render`."""
         return self._call("render", source, Rendered, {"into": str(into), "formats": self._formats})
+
+    def pixel_hash(self, source: Path) -> Hashed:
+        """See `domain.ports.MediaEngine.pixel_hash`. A large video may take longer than other calls."""
+        seconds = self.limits.max_seconds
+        with contextlib.suppress(OSError):
+            seconds += source.stat().st_size / _SLOWEST_BYTES_PER_SECOND
+        return self._call("pixel_hash", source, Hashed, seconds=seconds)
+
+    def perceptual_hash(self, source: Path) -> Hashed:
+        """See `domain.ports.MediaEngine.perceptual_hash`."""
+        return self._call("perceptual_hash", source, Hashed)
 
     def cpu_seconds(self) -> float:
         """Processor time that this thread's calls have used in children so far."""
