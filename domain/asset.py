@@ -23,6 +23,7 @@ from domain.events import (
     Event,
     FileQuarantined,
     FileValidated,
+    FingerprintComputed,
     MetadataExtracted,
     Outcome,
     PosterExtracted,
@@ -71,6 +72,7 @@ class Asset(Struct, frozen=True):
     renditions: RenditionsGenerated | None = None
     video: VideoAnalyzed | None = None
     poster: PosterExtracted | None = None
+    fingerprint: FingerprintComputed | None = None
     duplicate_of: str | None = None
     paths: tuple[str, ...] = ()
     sidecars: tuple[SidecarAttached, ...] = ()  # the newest of each path, the newest of all last
@@ -157,6 +159,8 @@ def _apply(asset: Asset, event: Event, event_id: str) -> Asset:
             changes["video"] = event
         case PosterExtracted():
             changes["poster"] = event
+        case FingerprintComputed():
+            changes["fingerprint"] = event
         case DuplicateFound():
             changes["duplicate_of"] = event.of
         case AssetProcessed():

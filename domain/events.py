@@ -13,6 +13,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from msgspec import Meta, Struct
 
+from domain.likeness import MAX_LOOKALIKES, Lookalike
 from domain.media import Camera, DateCandidate, Kind, Position, TakenAt
 from domain.video import AudioTrack, VideoQuality, VideoTrack
 
@@ -348,6 +349,34 @@ class PosterExtracted(Event, frozen=True, kw_only=True):
     strip: Annotated[Strip | None, _doc("The scrub strip; null when the video is too short for one.")] = None
 
 
+class FingerprintComputed(Outcome, frozen=True, kw_only=True):
+    """What other assets are compared by: a hash of the stored pixels, and one of what the picture looks like."""
+
+    WHEN = "After the renditions of an image, or of a video's poster."
+    BY = "fingerprint"
+
+    pixels: Annotated[Sha256 | None, _doc("Equal for files with the same pixels under other metadata.")] = None
+    phash: Annotated[
+        Annotated[str, Meta(pattern="^[0-9a-f]{16}$")] | None,
+        _doc("Perceptual hash, 64 bits in hex: pictures that look alike differ in few bits."),
+    ] = None
+    algorithm: Annotated[str, _doc("Names and versions of both; hashes of others can't be compared.", max_length=100)]
+    notes: Annotated[tuple[str, ...], _doc("Why a hash is missing, each a sentence for a person.", max_length=10)] = ()
+
+
+class LookalikesFound(Outcome, frozen=True, kw_only=True):
+    """Other assets of the owner that show the same picture. Of each pair at least the later one names the other."""
+
+    WHEN = "After each fingerprint; also when there are none."
+    BY = "duplicates"
+
+    matches: Annotated[
+        tuple[Lookalike, ...],
+        _doc("Same pixels first, then by distance; the nearest of them, at most 50.", max_length=MAX_LOOKALIKES),
+    ] = ()
+    more: Annotated[bool, _doc("Whether there were more than are listed, or than were looked at.")] = False
+
+
 # --- content: one stream for each distinct SHA-256 of an owner whose importer did not know it at upload --------------
 
 
@@ -413,6 +442,8 @@ EVENTS: tuple[type[Event], ...] = (
     RenditionsGenerated,
     VideoAnalyzed,
     PosterExtracted,
+    FingerprintComputed,
+    LookalikesFound,
     StepSkipped,
     StepFailed,
     StepGivenUp,

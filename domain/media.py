@@ -138,3 +138,10 @@ class Rendered(Struct, frozen=True):
     thumbhash: str  # base64, 25 bytes or fewer before it; https://evanw.github.io/thumbhash/
     engine: str  # "libvips 8.18.7"
     notes: tuple[str, ...] = ()
+
+
+class Hashed(Struct, frozen=True):
+    """A hash of a file's content, or why there is none."""
+
+    value: str | None  # hex
+    note: str = ""

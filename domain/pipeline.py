@@ -15,8 +15,10 @@ from domain.events import (
     AssetUploaded,
     Event,
     FileValidated,
+    FingerprintComputed,
     MetadataExtracted,
     PosterExtracted,
+    RenditionsGenerated,
     ReprocessRequested,
     SidecarAttached,
 )
@@ -54,6 +56,8 @@ PIPELINE: tuple[Step, ...] = (
     Step(name="place", version=1, follows={MetadataExtracted: ALL_KINDS}),
     Step(name="renditions", version=1, follows={FileValidated: IMAGES, PosterExtracted: VIDEOS}),
     Step(name="video", version=1, follows={FileValidated: VIDEOS}, lease_seconds=180.0),
+    Step(name="fingerprint", version=1, follows={RenditionsGenerated: ALL_KINDS}, lease_seconds=600.0),
+    Step(name="duplicates", version=1, follows={FingerprintComputed: ALL_KINDS}, max_attempts=9),  # waits for a replay
 )
 
 STEPS: dict[str, Step] = {step.name: step for step in PIPELINE}

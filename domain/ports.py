@@ -10,7 +10,8 @@ from typing import Protocol
 from msgspec import Struct
 
 from domain.commits import Commit
-from domain.media import Inspection, RawMetadata, RawSidecar, Rendered
+from domain.likeness import Lookup
+from domain.media import Hashed, Inspection, RawMetadata, RawSidecar, Rendered
 from domain.places import NearestPlace
 from domain.video import VideoReport
 
@@ -186,11 +187,14 @@ class ViewStore(Protocol):
         descending: bool = False,
         limit: int = 100,
         cursor: str | None = None,
+        consistent: bool = False,
     ) -> Page:
         """Rows of a partition with low <= key < high, by primary key or by an index, without tombstones.
 
+        With `consistent`, a row that was written before is seen for sure; by primary key only.
+
         Cost:
-            DynamoDB: 1 request for each started MB, 0.5 RCU for each started 4 KB.
+            DynamoDB: 1 request for each started MB, 0.5 RCU for each started 4 KB; twice that when consistent.
         Raises:
             InvalidInput: the cursor is not one of this query's.
         """
@@ -231,6 +235,25 @@ class Checkpoints(Protocol):
 
     def list(self, kind: str) -> Iterator[Entry]:
         """All documents of a kind, by name. Cost on DynamoDB: 1 request for each started MB."""
+        ...
+
+
+class Lookalikes(Protocol):
+    """An owner's pictures by what they look like."""
+
+    def near(self, stream: str, pixels: str | None, phash: str | None) -> Lookup:
+        """Assets of the stream's owner with the same pixels, or with a perceptual hash at most
+        `domain.likeness.NEAR` bits away; without the stream's own asset.
+
+        Reads its own writes: the stream's fingerprint, which is recorded already, can be found by all searches that
+        begin after this one has, so that of two assets at least one finds the other.
+
+        Cost:
+            DynamoDB: the stream is read and folded (7 writes, once); 46 requests, each 1 RCU a started 4 KB, for
+            about a hundredth of the owner's hashes.
+        Raises:
+            ViewUnavailable: the index is not built.
+        """
         ...
 
 
@@ -339,6 +362,13 @@ class MediaEngine(Protocol):
 
     def analyze_video(self, source: Path, into: Path) -> VideoReport:
         """What a video is made of and how good it is; writes its poster, preview and scrub strip into a folder."""
+
+    def pixel_hash(self, source: Path) -> Hashed:
+        """SHA-256 of the pixels as they are stored: equal for files that differ in their metadata alone."""
+        ...
+
+    def perceptual_hash(self, source: Path) -> Hashed:
+        """64 bits that say what an upright sRGB picture looks like, in hex; None for one without features."""
         ...
 
     def cpu_seconds(self) -> float:

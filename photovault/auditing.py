@@ -20,7 +20,9 @@ from domain.events import (
     Event,
     FileQuarantined,
     FileValidated,
+    FingerprintComputed,
     HistorySealed,
+    LookalikesFound,
     MetadataExtracted,
     Outcome,
     PlaceResolved,
@@ -161,6 +163,11 @@ def describe(event: Event) -> str:
                 f"{event.width} x {event.height} from {clock(event.at_ms)}, best of {event.candidates}{toned}"
                 f"{''.join(f', {extra}' for extra in extras)}"
             )
+        case FingerprintComputed():
+            hashes = (f"looks {event.phash}" if event.phash else "", f"pixels {(event.pixels or '')[:16]}")
+            return _noted(", ".join(text for text in hashes if text.split()[1:]) or "no hash", event.notes)
+        case LookalikesFound():
+            return _lookalikes(event)
         case StepSkipped():
             return event.reason
         case StepFailed():
@@ -208,6 +215,16 @@ def _video(event: VideoAnalyzed) -> str:
     reasons = f" ({', '.join(quality.reasons)})" if quality.reasons else ""
     web = "plays in browsers" if event.web_ready else f"not for browsers as it is ({', '.join(event.web_obstacles)})"
     return f"{', '.join(parts)}; {quality.verdict}{reasons}; {web}"
+
+
+def _lookalikes(event: LookalikesFound) -> str:
+    found = [
+        f"{match.asset[:8]} (same pixels)"
+        if match.kind == "pixels"
+        else f"{match.asset[:8]} ({match.distance} bits apart)"
+        for match in event.matches
+    ]
+    return ", ".join((*found, "and more")) if event.more else ", ".join(found) or "no other asset looks like it"
 
 
 def _noted(text: str, notes: Iterable[str]) -> str:

@@ -18,7 +18,7 @@ from adapters.local.views import SqliteViewStore
 from domain.errors import NotFound, PhotoVaultError
 from domain.eventstore import EventStore, utc_now
 from domain.parking import Parking
-from domain.ports import MediaEngine
+from domain.ports import Lookalikes, MediaEngine
 from events_schema.codec import EventCodec
 from photovault.config import Settings
 from projections import PROJECTIONS, Projection
@@ -96,8 +96,23 @@ class Vault:
         from adapters.media.zones import zone_of
         from steps.catalogue import STEP_FUNCTIONS
 
-        ports = Ports(self.store, self.blobs, self.media, zone_of, self.scratch, geocoder=OfflineGeocoder())
+        ports = Ports(
+            self.store,
+            self.blobs,
+            self.media,
+            zone_of,
+            self.scratch,
+            lookalikes=self.lookalikes,
+            geocoder=OfflineGeocoder(),
+        )
         return Worker(STEP_FUNCTIONS, ports, self.clock)
+
+    @cached_property
+    def lookalikes(self) -> Lookalikes:
+        """Finds pictures that look alike."""
+        from photovault.lookalikes import IndexedLookalikes
+
+        return IndexedLookalikes(self.store, self.views, self.checkpoints, self.clock)
 
     @property
     def scratch(self) -> Path:

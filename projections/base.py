@@ -30,6 +30,7 @@ class OtherRow(Struct, frozen=True):
     data: Any  # anything msgpack can hold
     index: tuple[str | None, ...] = ()
     version: int | None = None  # for a key that several streams may write: what orders them; else the stream's version
+    gone: bool = False  # a tombstone from the start: the row was right once, and nobody who is late may bring it back
 
 
 class Projection(Generic[S]):
@@ -114,7 +115,14 @@ class Projection(Generic[S]):
         partition, _ = self.home(stream)
         nowhere = (None,) * len(self.indexes)
         rows = [
-            Row(partition, key, other.version or version, _encode(other.data), other.index or nowhere)
+            Row(
+                partition,
+                key,
+                other.version or version,
+                b"" if other.gone else _encode(other.data),
+                other.index or nowhere,
+                other.gone,
+            )
             for key, other in new.items()
             if old.get(key) != other
         ]

@@ -38,6 +38,8 @@ CALLS: dict[str, str] = {
     "read_sidecar": "adapters.media.sidecar:read_sidecar",
     "render": "adapters.media.images:render",
     "analyze_video": "adapters.media.video_analysis:analyze",
+    "pixel_hash": "adapters.media.pixels:pixel_hash",
+    "perceptual_hash": "adapters.media.fingerprint:perceptual_hash",
 }
 """Call -> the function that serves it: (source, limits, **options) -> a struct. A module is imported with the first
 call that needs it: metadata does not wait for libvips."""

@@ -33,13 +33,14 @@ from domain.errors import (
     MediaRejected,
     NotFound,
 )
-from domain.media import Inspection, Limits, RawMetadata, RawSidecar, Rendered
+from domain.media import Hashed, Inspection, Limits, RawMetadata, RawSidecar, Rendered
 from domain.video import VideoReport
 
 __all__ = ["SandboxedMediaEngine"]
 
 _KEPT_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "TMPDIR", "LANG", "SYSTEMROOT")
 _OUT_OF_MEMORY = (b"bad_alloc", b"MemoryError", b"ut of memory", b"failed to allocate", b"annot allocate memory")
+_SLOWEST_BYTES_PER_SECOND = 10 << 20  # of a disk that a whole video is read from
 _START_SECONDS = 30.0  # to import Python and msgspec on a loaded machine
 _REPLY = msgspec.msgpack.Decoder(Reply)
 T = TypeVar("T")
@@ -94,6 +95,17 @@ class SandboxedMediaEngine:
     def analyze_video(self, source: Path, into: Path) -> VideoReport:
         """See `domain.ports.MediaEngine.analyze_video`. It may take twice as long as other calls."""
         return self._call("analyze_video", source, VideoReport, {"into": str(into)}, 2 * self.limits.max_seconds)
+
+    def pixel_hash(self, source: Path) -> Hashed:
+        """See `domain.ports.MediaEngine.pixel_hash`. A large video may take longer than other calls."""
+        seconds = self.limits.max_seconds
+        with contextlib.suppress(OSError):
+            seconds += source.stat().st_size / _SLOWEST_BYTES_PER_SECOND
+        return self._call("pixel_hash", source, Hashed, seconds=seconds)
+
+    def perceptual_hash(self, source: Path) -> Hashed:
+        """See `domain.ports.MediaEngine.perceptual_hash`."""
+        return self._call("perceptual_hash", source, Hashed)
 
     def cpu_seconds(self) -> float:
         """Processor time that this thread's calls have used in children so far."""

@@ -36,6 +36,7 @@ from projections import PROJECTIONS
 from projections.generations import Generations
 
 if TYPE_CHECKING:
+    from photovault.lookalikes import IndexedLookalikes
     from projections.projector import Projector
     from projections.replay import Replay
     from steps.relay import Relay
@@ -200,8 +201,23 @@ class Cloud:
         from steps.catalogue import STEP_FUNCTIONS
         from steps.worker import Worker
 
-        ports = Ports(self.store, self.blobs, self.media, zone_of, self.scratch, geocoder=OfflineGeocoder())
+        ports = Ports(
+            self.store,
+            self.blobs,
+            self.media,
+            zone_of,
+            self.scratch,
+            lookalikes=self.lookalikes,
+            geocoder=OfflineGeocoder(),
+        )
         return Worker(STEP_FUNCTIONS, ports, self.clock)
+
+    @cached_property
+    def lookalikes(self) -> IndexedLookalikes:
+        """Finds pictures that look alike; asks for many ranges of the index at once."""
+        from photovault.lookalikes import IndexedLookalikes
+
+        return IndexedLookalikes(self.store, self.views, self.checkpoints, self.clock, threads=16)
 
     def register(self) -> None:
         """Give every projection its first generation. Those that the deployment began with saw its history from the
@@ -225,6 +241,8 @@ class Cloud:
         """End decoders, threads and connections; clients that were given stay open."""
         if "media" in self.__dict__:
             self.media.close()
+        if "lookalikes" in self.__dict__:
+            self.lookalikes.close()
         if "views" in self.__dict__:
             self.views.close()
         if self._owns_aws:

@@ -45,6 +45,7 @@ from photovault.cost.metering import (
     row_bytes,
     transfer_requests,
 )
+from photovault.lookalikes import IndexedLookalikes
 from photovault.vault import Vault
 from projections import PROJECTIONS
 from projections.generations import Generations
@@ -151,7 +152,9 @@ class _Pipeline:
         self._relay = Relay(self._store, vault.queue, parking)
         from adapters.media.zones import zone_of
 
-        self._worker = Worker(STEP_FUNCTIONS, Ports(self._store, blobs, vault.media, zone_of, vault.scratch))
+        lookalikes = IndexedLookalikes(self._store, self._views, checkpoints)
+        ports = Ports(self._store, blobs, vault.media, zone_of, vault.scratch, lookalikes)
+        self._worker = Worker(STEP_FUNCTIONS, ports)
         self._checkpoint: str | None = None
         self._seen: list[Commit] = []
 

@@ -19,6 +19,8 @@ from domain.events import (
     Event,
     FileQuarantined,
     FileValidated,
+    FingerprintComputed,
+    LookalikesFound,
     MetadataExtracted,
     PlaceResolved,
     PosterExtracted,
@@ -34,6 +36,7 @@ from domain.events import (
     VideoAnalyzed,
 )
 from domain.eventstore import EventStore
+from domain.likeness import ALGORITHM, Lookalike
 from domain.media import Camera, Position, TakenAt
 from domain.pipeline import STEPS
 from domain.video import AudioTrack, VideoQuality, VideoTrack
@@ -224,6 +227,17 @@ def poster(mark: str = "", **changes: Any) -> PosterExtracted:
     return PosterExtracted(**fields | changes)
 
 
+def fingerprint(attempt: int = 1, **changes: Any) -> FingerprintComputed:
+    """Hashes of a picture that looks like no other."""
+    fields: dict[str, Any] = {"pixels": sha("pixels"), "phash": "f0f0a5a53c3c9696", "algorithm": ALGORITHM}
+    return FingerprintComputed(run=run("fingerprint", attempt), **fields | changes)
+
+
+def lookalikes(*matches: Lookalike, attempt: int = 1) -> LookalikesFound:
+    """What a search came to: nothing, unless told."""
+    return LookalikesFound(run=run("duplicates", attempt), matches=matches)
+
+
 def failed(step: str, attempt: int = 1, at: datetime = NOW) -> StepFailed:
     """An attempt that failed at a moment, with the step's own wait until the next."""
     again = at + timedelta(seconds=STEPS[step].delay_after(attempt))
@@ -257,7 +271,15 @@ def duplicate(of: str = "a0") -> DuplicateFound:
 
 def whole_life() -> list[list[Event]]:
     """The decisions in the life of an image to which nothing untoward happens."""
-    return [[uploaded()], [validated()], [metadata()], [place()], [renditions(), processed()]]
+    return [
+        [uploaded()],
+        [validated()],
+        [metadata()],
+        [place()],
+        [renditions()],
+        [fingerprint()],
+        [lookalikes(), processed()],
+    ]
 
 
 # --- recorded --------------------------------------------------------------------------------------------------------

@@ -21,13 +21,14 @@ from adapters.media.sidecar import read_sidecar
 from domain.commits import Commit, split_stream
 from domain.errors import MediaRejected, NotFound
 from domain.eventstore import EventStore
-from domain.media import Inspection, Limits, RawMetadata, RawSidecar, Rendered, RenditionFile
+from domain.media import Hashed, Inspection, Limits, RawMetadata, RawSidecar, Rendered, RenditionFile
 from domain.parking import Parking
 from domain.pipeline import PIPELINE
 from domain.ports import Delivery, Row, ViewTable
 from domain.video import PosterPicture, PreviewFile, VideoQuality, VideoReport, VideoTrack
 from events_schema.codec import EventCodec
 from photovault.config import Settings
+from photovault.lookalikes import IndexedLookalikes
 from photovault.runtime import catch_up
 from projections import PROJECTIONS, Projection
 from projections.generations import Generations
@@ -51,6 +52,7 @@ class FakeMediaEngine:
     """
 
     def __init__(self) -> None:
+        self.looks: dict[str, str | None] = {}  # mark -> its perceptual hash
         self.calls: list[tuple[str, str]] = []  # (call, mark of the file)
         self._errors: dict[tuple[str, str], list[Exception]] = {}
         self._lock = threading.Lock()
@@ -128,6 +130,17 @@ class FakeMediaEngine:
             strip=None,
             engine="fake 1",
         )
+
+    def pixel_hash(self, source: Path) -> Hashed:
+        """The hash of the mark."""
+        *_, mark = self._look("pixel_hash", source)
+        return Hashed(hashlib.sha256(mark.encode()).hexdigest())
+
+    def perceptual_hash(self, source: Path) -> Hashed:
+        """As `looks` says for the mark; else one that is far from all others."""
+        mark = source.read_text().partition(" of ")[2]
+        known = self.looks.get(mark, hashlib.sha256(mark.encode()).hexdigest()[:16])
+        return Hashed(known, "" if known else "it is blank")
 
     def cpu_seconds(self) -> float:
         """It costs nothing."""
@@ -217,7 +230,16 @@ class MemoryVault:
         )
         self.media = FakeMediaEngine()
         self.scratch = Path(tempfile.mkdtemp(prefix="photovault-test-"))
-        self.ports = Ports(self.store, self.blobs, self.media, lambda *_: None, self.scratch, geocoder=GEOCODER)  # type: ignore[arg-type]
+        self.lookalikes = IndexedLookalikes(self.store, self.views, self.checkpoints, self.clock)
+        self.ports = Ports(
+            self.store,
+            self.blobs,  # type: ignore[arg-type]
+            self.media,
+            lambda *_: None,
+            self.scratch,
+            lookalikes=self.lookalikes,
+            geocoder=GEOCODER,
+        )
         self.worker = Worker(steps, self.ports, self.clock)
         self.generations.ensure(empty=True)
 
