@@ -27,7 +27,8 @@ from domain.media import Limits
 __all__ = ["CALLS", "Reply", "Request", "main", "read_frame", "write_frame"]
 
 MAX_FRAME = 16 << 20
-MAX_FILE = 512 << 20  # no rendition comes near; a runaway writer ends here
+MAX_FILE = 512 << 20  # of one file that a call writes: no rendition comes near; a runaway writer ends here
+MAX_FILE_EVER = 8 << 30  # whatever a call asks for; a transcoded video may have several GB
 _LENGTH = struct.Struct(">I")
 _PR_SET_NO_NEW_PRIVS = 38
 
@@ -49,6 +50,7 @@ class Request(msgspec.Struct, frozen=True):
     options: dict[str, Any] = {}  # keyword arguments; plain values only
     limits: Limits | None = None
     seconds: float = 0.0  # wall time that this call may take
+    max_file_bytes: int = MAX_FILE  # length of any one file that this call may write; at most MAX_FILE_EVER
 
 
 class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -113,7 +115,7 @@ def _confine(limits: Limits) -> None:
     """Set what the kernel enforces; it can't be undone by what a decoder may be made to run."""
     for kind, value in (
         (resource.RLIMIT_AS, limits.max_memory_bytes),
-        (resource.RLIMIT_FSIZE, MAX_FILE),
+        (resource.RLIMIT_FSIZE, MAX_FILE_EVER),
         (resource.RLIMIT_NOFILE, 64),
         (resource.RLIMIT_CORE, 0),
     ):
@@ -127,6 +129,7 @@ def _confine(limits: Limits) -> None:
 def _serve(request: Request, limits: Limits) -> Reply:
     before = _cpu_seconds()
     _limit_cpu(before + 2 * request.seconds + 5)
+    _lower(resource.RLIMIT_FSIZE, request.max_file_bytes)
     fields: dict[str, Any]
     try:
         fields = {"result": msgspec.Raw(msgspec.msgpack.encode(_call(request, limits)))}
@@ -148,9 +151,13 @@ def _call(request: Request, limits: Limits) -> Any:
 
 def _limit_cpu(seconds: float) -> None:
     """Move the window: should the parent be stopped, the kernel ends a call that never comes to an end."""
-    hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
-    soft = int(seconds) if hard == resource.RLIM_INFINITY else min(int(seconds), hard)
-    resource.setrlimit(resource.RLIMIT_CPU, (soft, hard))
+    _lower(resource.RLIMIT_CPU, int(seconds))
+
+
+def _lower(kind: int, value: int) -> None:
+    """Set the limit that holds for this call; the hard one stays."""
+    hard = resource.getrlimit(kind)[1]
+    resource.setrlimit(kind, (value if hard == resource.RLIM_INFINITY else min(value, hard), hard))
 
 
 def _cpu_seconds() -> float:

@@ -23,7 +23,7 @@ from typing import Any, BinaryIO, Self, TypeVar
 
 import msgspec
 
-from adapters.media.child import MAX_FRAME, Reply, Request, write_frame
+from adapters.media.child import MAX_FILE, MAX_FRAME, Reply, Request, write_frame
 from domain.errors import (
     DecoderCrashed,
     DecoderKilled,
@@ -39,6 +39,7 @@ __all__ = ["SandboxedMediaEngine"]
 
 _KEPT_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "TMPDIR", "LANG", "SYSTEMROOT")
 _OUT_OF_MEMORY = (b"bad_alloc", b"MemoryError", b"ut of memory", b"failed to allocate", b"annot allocate memory")
+_COMMAND = (sys.executable, "-P", "-m", "adapters.media.child")  # our own interpreter and module
 _START_SECONDS = 30.0  # to import Python and msgspec on a loaded machine
 _REPLY = msgspec.msgpack.Decoder(Reply)
 T = TypeVar("T")
@@ -118,14 +119,30 @@ class SandboxedMediaEngine:
         self.close()
 
     def _call(
-        self, call: str, source: Path, result: type[T], options: dict[str, Any] | None = None, seconds: float = 0.0
+        self,
+        call: str,
+        source: Path,
+        result: type[T],
+        options: dict[str, Any] | None = None,
+        seconds: float = 0.0,
+        max_file_bytes: int = MAX_FILE,
     ) -> T:
-        """Run one of `child.CALLS` in a child, at most so many seconds (0: the limits' own)."""
+        """Run one of `child.CALLS` in a child.
+
+        Args:
+            call: name of the call.
+            source: the file to read.
+            result: what it answers with.
+            options: further arguments, plain values only.
+            seconds: wall time that it may take; 0: the limits' own.
+            max_file_bytes: length of any one file that it may write; never more than 8 GiB.
+        """
         child = self._take()
         healthy = False
         seconds = seconds or self.limits.max_seconds
         try:
-            reply = child.call(Request(call, str(source), options or {}, seconds=seconds), seconds)
+            request = Request(call, str(source), options or {}, seconds=seconds, max_file_bytes=max_file_bytes)
+            reply = child.call(request, seconds)
             healthy = child.calls < self._calls_per_child and reply.resident_bytes <= self._resident_bytes
         finally:
             self._give_back(child, healthy)
@@ -182,8 +199,8 @@ class _Child:
         self._limits = limits
         self._errors: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the child
         self.calls = 0
-        self._process = subprocess.Popen(  # our own interpreter and module
-            [sys.executable, "-P", "-m", "adapters.media.child"],
+        self._process = subprocess.Popen(
+            _COMMAND,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
