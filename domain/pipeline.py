@@ -11,7 +11,15 @@ from functools import cache
 
 from msgspec import Struct
 
-from domain.events import AssetUploaded, Event, FileValidated, ReprocessRequested
+from domain.events import (
+    AssetUploaded,
+    ChunksEncoded,
+    Event,
+    FileValidated,
+    ReprocessRequested,
+    TranscodePlanned,
+    VideoAnalyzed,
+)
 from domain.media import Kind
 
 ALL_KINDS: frozenset[Kind] = frozenset(("image", "video"))
@@ -44,6 +52,9 @@ PIPELINE: tuple[Step, ...] = (
     Step(name="validate", version=1, follows={AssetUploaded: ALL_KINDS}),
     Step(name="metadata", version=1, follows={FileValidated: ALL_KINDS}),
     Step(name="renditions", version=1, follows={FileValidated: IMAGES}),
+    Step(name="transcode", version=1, follows={VideoAnalyzed: VIDEOS}),
+    Step(name="encode", version=1, follows={TranscodePlanned: VIDEOS}, parallel=True, lease_seconds=890.0),
+    Step(name="join", version=1, follows={ChunksEncoded: VIDEOS}, lease_seconds=890.0),
 )
 
 STEPS: dict[str, Step] = {step.name: step for step in PIPELINE}
@@ -52,6 +63,12 @@ STEPS: dict[str, Step] = {step.name: step for step in PIPELINE}
 def step_named(run: str) -> Step | None:
     """The step of a run: `transcode` of `transcode`, `encode` of `encode:0003`; None when there is no such step."""
     return STEPS.get(run.partition(":")[0])
+
+
+def part_of(run: str) -> int | None:
+    """The number of the part that a run is for: 3 of `encode:0003`; None of a run without parts."""
+    number = run.partition(":")[2]
+    return int(number) if number.isdecimal() else None
 
 
 def steps_after(event: Event) -> tuple[Step, ...]:

@@ -10,7 +10,9 @@ from typing import Protocol
 from msgspec import Struct
 
 from domain.commits import Commit
+from domain.events import TranscodePlanned, VideoAnalyzed
 from domain.media import Inspection, RawMetadata, Rendered
+from domain.streaming import Encoded, Joined
 
 # --- events ----------------------------------------------------------------------------------------------------------
 
@@ -329,6 +331,32 @@ class MediaEngine(Protocol):
 
     def render(self, source: Path, into: Path) -> Rendered:
         """Write the renditions of an image into a folder: upright, sRGB, no metadata, from one decode."""
+        ...
+
+    def encode(self, source: Path, into: Path, found: VideoAnalyzed, planned: TranscodePlanned, part: int) -> Encoded:
+        """Write one part of a plan into a folder, as fMP4: a stretch of the pictures in all renditions, or the sound.
+
+        Takes at most 13 minutes: under AWS Lambda's 15.
+        """
+        ...
+
+    def join(
+        self,
+        source: Path,
+        into: Path,
+        found: VideoAnalyzed,
+        planned: TranscodePlanned,
+        pictures: Sequence[Path],
+        sound: Path | None,
+        *,
+        copy_sound: bool,
+    ) -> Joined:
+        """Write one MP4 with its index in front from packets that are there already; nothing is encoded.
+
+        Args:
+            pictures: files of one rendition in order; none: the original's pictures.
+            sound: the file of the sound; None: the original's when `copy_sound`, else none.
+        """
         ...
 
     def cpu_seconds(self) -> float:

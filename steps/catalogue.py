@@ -5,10 +5,14 @@ from __future__ import annotations
 from steps import Steps
 from steps.metadata import extract_metadata
 from steps.renditions import make_renditions
+from steps.transcode import encode_part, join, plan_transcode
 from steps.validate import validate
 
 STEP_FUNCTIONS: Steps = {
     "validate": validate,
     "metadata": extract_metadata,
     "renditions": make_renditions,
+    "transcode": plan_transcode,
+    "encode": encode_part,
+    "join": join,
 }

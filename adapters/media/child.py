@@ -37,6 +37,9 @@ CALLS: dict[str, str] = {
     "inspect": "adapters.media.images:inspect",
     "read_metadata": "adapters.media.metadata:read_metadata",
     "render": "adapters.media.images:render",
+    "encode_video": "adapters.media.encoding:encode_video",
+    "encode_audio": "adapters.media.joining:encode_audio",
+    "join_mp4": "adapters.media.joining:join_mp4",
 }
 """Call -> the function that serves it: (source, limits, **options) -> a struct. A module is imported with the first
 call that needs it: metadata does not wait for libvips."""

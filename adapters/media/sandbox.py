@@ -23,7 +23,7 @@ from typing import Any, BinaryIO, Self, TypeVar
 
 import msgspec
 
-from adapters.media.child import MAX_FILE, MAX_FRAME, Reply, Request, write_frame
+from adapters.media.child import MAX_FILE, MAX_FILE_EVER, MAX_FRAME, Reply, Request, write_frame
 from domain.errors import (
     DecoderCrashed,
     DecoderKilled,
@@ -33,13 +33,16 @@ from domain.errors import (
     MediaRejected,
     NotFound,
 )
+from domain.events import TranscodePlanned, VideoAnalyzed
 from domain.media import Inspection, Limits, RawMetadata, Rendered
+from domain.streaming import Encoded, Joined
 
 __all__ = ["SandboxedMediaEngine"]
 
 _KEPT_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "TMPDIR", "LANG", "SYSTEMROOT")
 _OUT_OF_MEMORY = (b"bad_alloc", b"MemoryError", b"ut of memory", b"failed to allocate", b"annot allocate memory")
 _COMMAND = (sys.executable, "-P", "-m", "adapters.media.child")  # our own interpreter and module
+_ENCODE_SECONDS = 780.0  # of one part of a video: under AWS Lambda's 15 minutes, with time to fetch and store
 _START_SECONDS = 30.0  # to import Python and msgspec on a loaded machine
 _REPLY = msgspec.msgpack.Decoder(Reply)
 T = TypeVar("T")
@@ -55,6 +58,7 @@ class SandboxedMediaEngine:
         formats: what `render` writes, of "jpeg" and "webp".
         calls_per_child: a child is replaced after so many calls, against slow leaks.
         resident_bytes: a child that holds more than this after a call is replaced.
+        encoder_threads: processors that one encoding of a video may use; workers run side by side already.
     """
 
     def __init__(
@@ -64,11 +68,13 @@ class SandboxedMediaEngine:
         formats: Sequence[str] = ("jpeg", "webp"),
         calls_per_child: int = 500,
         resident_bytes: int = 768 << 20,
+        encoder_threads: int = 1,
     ) -> None:
         self.limits = limits or Limits()
         self._formats = tuple(formats)
         self._calls_per_child = calls_per_child
         self._resident_bytes = resident_bytes
+        self._encoder_threads = encoder_threads
         self._lock = threading.Lock()
         self._idle: list[_Child] = []
         self._all: set[_Child] = set()
@@ -86,6 +92,53 @@ class SandboxedMediaEngine:
     def render(self, source: Path, into: Path) -> Rendered:
         """See `domain.ports.MediaEngine.render`."""
         return self._call("render", source, Rendered, {"into": str(into), "formats": self._formats})
+
+    def encode(self, source: Path, into: Path, found: VideoAnalyzed, planned: TranscodePlanned, part: int) -> Encoded:
+        """See `domain.ports.MediaEngine.encode`."""
+        work = planned.parts[part]
+        options: dict[str, Any] = {
+            "into": str(into),
+            "format": found.container,
+            "rate": planned.frame_rate,
+            "threads": self._encoder_threads,
+        }
+        if work.media == "audio":
+            options["copy"] = planned.audio == "copy"
+            return self._call("encode_audio", source, Encoded, options, _ENCODE_SECONDS, MAX_FILE_EVER)
+        options |= {
+            "first": work.first_frame,
+            "end": work.end_frame,
+            "gop": planned.gop_frames,
+            "segment": planned.segment_frames,
+            "rungs": [msgspec.to_builtins(rung) for rung in planned.renditions],
+            "rotation": found.video.rotation,
+            "mirrored": found.video.mirrored,
+            "interlaced": found.video.interlaced,
+            "hdr": planned.tone_map or "",
+        }
+        return self._call("encode_video", source, Encoded, options, _ENCODE_SECONDS, MAX_FILE_EVER)
+
+    def join(
+        self,
+        source: Path,
+        into: Path,
+        found: VideoAnalyzed,
+        planned: TranscodePlanned,
+        pictures: Sequence[Path],
+        sound: Path | None,
+        *,
+        copy_sound: bool,
+    ) -> Joined:
+        """See `domain.ports.MediaEngine.join`."""
+        options = {
+            "into": str(into),
+            "format": found.container,
+            "rate": planned.frame_rate,
+            "pictures": [str(path) for path in pictures],
+            "sound": str(sound or ""),
+            "copy_sound": copy_sound,
+        }
+        return self._call("join_mp4", source, Joined, options, _ENCODE_SECONDS, MAX_FILE_EVER)
 
     def cpu_seconds(self) -> float:
         """Processor time that this thread's calls have used in children so far."""
