@@ -11,7 +11,7 @@ from functools import cache
 
 from msgspec import Struct
 
-from domain.events import AssetUploaded, Event, FileValidated, ReprocessRequested
+from domain.events import AssetUploaded, Event, FileValidated, PosterExtracted, ReprocessRequested
 from domain.media import Kind
 
 ALL_KINDS: frozenset[Kind] = frozenset(("image", "video"))
@@ -43,7 +43,8 @@ class Step(Struct, frozen=True, kw_only=True):
 PIPELINE: tuple[Step, ...] = (
     Step(name="validate", version=1, follows={AssetUploaded: ALL_KINDS}),
     Step(name="metadata", version=1, follows={FileValidated: ALL_KINDS}),
-    Step(name="renditions", version=1, follows={FileValidated: IMAGES}),
+    Step(name="renditions", version=1, follows={FileValidated: IMAGES, PosterExtracted: VIDEOS}),
+    Step(name="video", version=1, follows={FileValidated: VIDEOS}, lease_seconds=180.0),
 )
 
 STEPS: dict[str, Step] = {step.name: step for step in PIPELINE}

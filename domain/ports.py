@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from domain.commits import Commit
 from domain.media import Inspection, RawMetadata, Rendered
+from domain.video import VideoReport
 
 # --- events ----------------------------------------------------------------------------------------------------------
 
@@ -329,6 +330,10 @@ class MediaEngine(Protocol):
 
     def render(self, source: Path, into: Path) -> Rendered:
         """Write the renditions of an image into a folder: upright, sRGB, no metadata, from one decode."""
+        ...
+
+    def analyze_video(self, source: Path, into: Path) -> VideoReport:
+        """What a video is made of and how good it is; writes its poster, preview and scrub strip into a folder."""
         ...
 
     def cpu_seconds(self) -> float:

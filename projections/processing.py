@@ -13,11 +13,13 @@ from domain.events import (
     FileValidated,
     MetadataExtracted,
     Outcome,
+    PosterExtracted,
     RenditionsGenerated,
     ReprocessRequested,
     StepFailed,
     StepGivenUp,
     StepSkipped,
+    VideoAnalyzed,
 )
 from domain.pipeline import runs_after
 from projections.base import Projection, Totals
@@ -74,6 +76,10 @@ def _reprocess(state: Processing, event: ReprocessRequested, commit: Commit) -> 
     return _changed(state, commit, _waiting(state, event, commit), "processing")
 
 
+def _poster(state: Processing, event: PosterExtracted, commit: Commit) -> Processing:
+    return _changed(state, commit, _waiting(state, event, commit), state.state)
+
+
 def _done(state: Processing, event: Outcome, commit: Commit) -> Processing:
     return _ended(state, event, commit, "done")
 
@@ -128,7 +134,7 @@ class ProcessingView(Projection[Processing]):
     """Steps by asset; the index `attention` holds the assets that are not processed as they should be."""
 
     name = "processing"
-    version = 2
+    version = 3
     about = "how far each step of an asset has come, what failed and why, and when it is tried again"
     indexes = ("attention",)
     has_totals = True
@@ -141,6 +147,8 @@ class ProcessingView(Projection[Processing]):
         FileQuarantined: _quarantined,
         MetadataExtracted: _done,
         RenditionsGenerated: _done,
+        VideoAnalyzed: _done,
+        PosterExtracted: _poster,
         StepSkipped: _skipped,
         StepFailed: _failed,
         StepGivenUp: _given_up,

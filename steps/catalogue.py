@@ -6,9 +6,11 @@ from steps import Steps
 from steps.metadata import extract_metadata
 from steps.renditions import make_renditions
 from steps.validate import validate
+from steps.video import analyze_video
 
 STEP_FUNCTIONS: Steps = {
     "validate": validate,
     "metadata": extract_metadata,
     "renditions": make_renditions,
+    "video": analyze_video,
 }

@@ -36,6 +36,7 @@ CALLS: dict[str, str] = {
     "inspect": "adapters.media.images:inspect",
     "read_metadata": "adapters.media.metadata:read_metadata",
     "render": "adapters.media.images:render",
+    "analyze_video": "adapters.media.video_analysis:analyze",
 }
 """Call -> the function that serves it: (source, limits, **options) -> a struct. A module is imported with the first
 call that needs it: metadata does not wait for libvips."""

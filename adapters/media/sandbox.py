@@ -34,6 +34,7 @@ from domain.errors import (
     NotFound,
 )
 from domain.media import Inspection, Limits, RawMetadata, Rendered
+from domain.video import VideoReport
 
 __all__ = ["SandboxedMediaEngine"]
 
@@ -85,6 +86,10 @@ class SandboxedMediaEngine:
     def render(self, source: Path, into: Path) -> Rendered:
         """See `domain.ports.MediaEngine.render`."""
         return self._call("render", source, Rendered, {"into": str(into), "formats": self._formats})
+
+    def analyze_video(self, source: Path, into: Path) -> VideoReport:
+        """See `domain.ports.MediaEngine.analyze_video`. It may take twice as long as other calls."""
+        return self._call("analyze_video", source, VideoReport, {"into": str(into)}, 2 * self.limits.max_seconds)
 
     def cpu_seconds(self) -> float:
         """Processor time that this thread's calls have used in children so far."""
