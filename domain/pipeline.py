@@ -16,6 +16,7 @@ from domain.events import (
     ChunksEncoded,
     Event,
     FileValidated,
+    PosterExtracted,
     ReprocessRequested,
     TranscodePlanned,
     VideoAnalyzed,
@@ -51,7 +52,8 @@ class Step(Struct, frozen=True, kw_only=True):
 PIPELINE: tuple[Step, ...] = (
     Step(name="validate", version=1, follows={AssetUploaded: ALL_KINDS}),
     Step(name="metadata", version=1, follows={FileValidated: ALL_KINDS}),
-    Step(name="renditions", version=1, follows={FileValidated: IMAGES}),
+    Step(name="renditions", version=1, follows={FileValidated: IMAGES, PosterExtracted: VIDEOS}),
+    Step(name="video", version=1, follows={FileValidated: VIDEOS}, lease_seconds=180.0),
     Step(name="transcode", version=1, follows={VideoAnalyzed: VIDEOS}),
     Step(name="encode", version=1, follows={TranscodePlanned: VIDEOS}, parallel=True, lease_seconds=890.0),
     Step(name="join", version=1, follows={ChunksEncoded: VIDEOS}, lease_seconds=890.0),

@@ -13,6 +13,7 @@ from domain.commits import Commit
 from domain.events import TranscodePlanned, VideoAnalyzed
 from domain.media import Inspection, RawMetadata, Rendered
 from domain.streaming import Encoded, Joined
+from domain.video import VideoReport
 
 # --- events ----------------------------------------------------------------------------------------------------------
 
@@ -331,6 +332,10 @@ class MediaEngine(Protocol):
 
     def render(self, source: Path, into: Path) -> Rendered:
         """Write the renditions of an image into a folder: upright, sRGB, no metadata, from one decode."""
+        ...
+
+    def analyze_video(self, source: Path, into: Path) -> VideoReport:
+        """What a video is made of and how good it is; writes its poster, preview and scrub strip into a folder."""
         ...
 
     def encode(self, source: Path, into: Path, found: VideoAnalyzed, planned: TranscodePlanned, part: int) -> Encoded:

@@ -25,12 +25,14 @@ from domain.events import (
     HistorySealed,
     MetadataExtracted,
     Outcome,
+    PosterExtracted,
     RenditionsGenerated,
     ReprocessRequested,
     StepFailed,
     StepGivenUp,
     StepSkipped,
     TranscodePlanned,
+    VideoAnalyzed,
     VideoTranscoded,
 )
 
@@ -158,6 +160,15 @@ def describe(event: Event) -> str:
             return f"all {event.parts_done} parts are there" if event.parts_done else "packets are only copied"
         case VideoTranscoded():
             return _noted(_transcoded(event), event.notes)
+        case VideoAnalyzed():
+            return _noted(_video(event), event.notes)
+        case PosterExtracted():
+            extras = [name for name, made in (("preview", event.preview), ("scrub strip", event.strip)) if made]
+            toned = ", tone-mapped" if event.tone_mapped else ""
+            return (
+                f"{event.width} x {event.height} from {clock(event.at_ms)}, best of {event.candidates}{toned}"
+                f"{''.join(f', {extra}' for extra in extras)}"
+            )
         case StepSkipped():
             return event.reason
         case StepFailed():
@@ -202,8 +213,30 @@ def _metadata(event: MetadataExtracted) -> str:
     return ", ".join(parts) or "the file says nothing of itself"
 
 
+def _video(event: VideoAnalyzed) -> str:
+    track, quality = event.video, event.quality
+    parts = [event.container, track.codec, f"{track.width} x {track.height}"]
+    if event.duration_ms is not None:
+        parts.insert(0, clock(event.duration_ms))
+    if track.frame_rate:
+        parts.append(f"{track.frame_rate:.4g} pictures a second")
+    if track.hdr != "none":
+        parts.append(track.hdr)
+    parts.append(f"sound {event.audio.codec}" if event.audio else "no sound")
+    reasons = f" ({', '.join(quality.reasons)})" if quality.reasons else ""
+    web = "plays in browsers" if event.web_ready else f"not for browsers as it is ({', '.join(event.web_obstacles)})"
+    return f"{', '.join(parts)}; {quality.verdict}{reasons}; {web}"
+
+
 def _noted(text: str, notes: Iterable[str]) -> str:
     return "; ".join((text, *notes))
+
+
+def clock(ms: int) -> str:
+    """A duration as a player shows it: 1:02:03, or 2:03."""
+    seconds = round(ms / 1000)
+    hours, minutes = seconds // 3600, seconds // 60 % 60
+    return f"{hours}:{minutes:02}:{seconds % 60:02}" if hours else f"{minutes}:{seconds % 60:02}"
 
 
 def size(count: int) -> str:

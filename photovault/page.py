@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from photovault.auditing import clock
+
 _HEAD = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -26,6 +28,10 @@ h1 { margin: 16px; font-size: 20px }
 figure { margin: 0; width: 256px }
 img { height: 192px; max-width: 256px; object-fit: contain; background: #8882 }
 figcaption { overflow-wrap: anywhere }
+a { position: relative; display: inline-block }
+.moving { position: absolute; inset: 0; display: none }
+a:hover .moving, a:focus .moving { display: block }
+.length { position: absolute; right: 4px; bottom: 8px; padding: 0 4px; background: #000b; color: #fff }
 small { opacity: .7 }
 </style>
 """
@@ -57,8 +63,19 @@ def _figure(item: Mapping[str, Any], folder: Path) -> str:
     return (
         f'<figure><a href="{_link(large["path"], folder)}">'
         f'<img loading="lazy" src="{_link(small["path"], folder)}" width="{small["width"]}" height="{small["height"]}" '
-        f'alt="{name}"></a><figcaption>{name}<br><small>{escape(about)}</small></figcaption></figure>\n'
+        f'alt="{name}">{_of_video(item, folder)}</a>'
+        f"<figcaption>{name}<br><small>{escape(about)}</small></figcaption></figure>\n"
     )
+
+
+def _of_video(item: Mapping[str, Any], folder: Path) -> str:
+    """A video's mark and length over its picture; its moving preview while it is pointed at."""
+    if item["kind"] != "video":
+        return ""
+    length = f" {clock(item['duration_ms'])}" if item["duration_ms"] is not None else ""
+    moving = item["preview"]
+    shown = f'<img class="moving" loading="lazy" src="{_link(moving["path"], folder)}" alt="">' if moving else ""
+    return f'{shown}<span class="length">\u25b6{length}</span>'
 
 
 def _link(path: str, folder: Path) -> str:

@@ -13,8 +13,10 @@ from domain.events import (
     FileQuarantined,
     FileValidated,
     MetadataExtracted,
+    PosterExtracted,
     RenditionsGenerated,
     ReprocessRequested,
+    VideoAnalyzed,
 )
 from projections.base import Locate, Projection
 
@@ -45,6 +47,8 @@ class GalleryItem(Struct, frozen=True, array_like=True):
     camera: str | None = None
     thumbhash: str | None = None
     renditions: dict[str, Picture] = {}
+    duration_ms: int | None = None  # of a video
+    preview: Picture | None = None  # a video's short moving picture (WebP)
 
 
 def _uploaded(item: GalleryItem, event: AssetUploaded, commit: Commit) -> GalleryItem:
@@ -81,6 +85,15 @@ def _rendered(item: GalleryItem, event: RenditionsGenerated, commit: Commit) -> 
     return structs.replace(item, renditions=pictures, thumbhash=event.thumbhash)
 
 
+def _analyzed(item: GalleryItem, event: VideoAnalyzed, commit: Commit) -> GalleryItem:
+    return structs.replace(item, duration_ms=event.duration_ms)
+
+
+def _poster(item: GalleryItem, event: PosterExtracted, commit: Commit) -> GalleryItem:
+    p = event.preview
+    return structs.replace(item, preview=Picture(p.blob, p.width, p.height, p.size_bytes) if p else None)
+
+
 def _processed(item: GalleryItem, event: AssetProcessed, commit: Commit) -> GalleryItem:
     return structs.replace(item, state=event.state)
 
@@ -91,7 +104,7 @@ def _again(item: GalleryItem, event: ReprocessRequested, commit: Commit) -> Gall
 
 def _quarantined(item: GalleryItem, event: FileQuarantined, commit: Commit) -> GalleryItem:
     """What is refused is never shown, even when an earlier look at it found it harmless."""
-    return structs.replace(item, renditions={}, thumbhash=None)
+    return structs.replace(item, renditions={}, thumbhash=None, preview=None)
 
 
 def _offset(minutes: int | None) -> str:
@@ -105,7 +118,7 @@ class Gallery(Projection[GalleryItem]):
     """An owner's assets by the time they were taken, and by state."""
 
     name = "gallery"
-    version = 1
+    version = 2
     about = "an owner's timeline: one row an asset, with date, place, camera and pictures"
     indexes = ("timeline", "state")
     state = GalleryItem
@@ -115,6 +128,8 @@ class Gallery(Projection[GalleryItem]):
         FileQuarantined: _quarantined,
         MetadataExtracted: _described,
         RenditionsGenerated: _rendered,
+        VideoAnalyzed: _analyzed,
+        PosterExtracted: _poster,
         AssetProcessed: _processed,
         ReprocessRequested: _again,
     }
@@ -140,8 +155,11 @@ class Gallery(Projection[GalleryItem]):
             "longitude": state.longitude,
             "camera": state.camera,
             "thumbhash": state.thumbhash,
-            "renditions": {
-                name: {"path": locate(p.blob), "width": p.width, "height": p.height, "bytes": p.bytes}
-                for name, p in state.renditions.items()
-            },
+            "renditions": {name: _shown(picture, locate) for name, picture in state.renditions.items()},
+            "duration_ms": state.duration_ms,
+            "preview": _shown(state.preview, locate) if state.preview else None,
         }
+
+
+def _shown(picture: Picture, locate: Locate) -> dict[str, Any]:
+    return {"path": locate(picture.blob), "width": picture.width, "height": picture.height, "bytes": picture.bytes}

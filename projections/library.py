@@ -5,7 +5,14 @@ from __future__ import annotations
 from msgspec import Struct, structs
 
 from domain.commits import Commit
-from domain.events import AssetProcessed, AssetUploaded, FileValidated, MetadataExtracted, RenditionsGenerated
+from domain.events import (
+    AssetProcessed,
+    AssetUploaded,
+    FileValidated,
+    MetadataExtracted,
+    RenditionsGenerated,
+    VideoAnalyzed,
+)
 from projections.base import Projection, Totals
 
 
@@ -22,6 +29,7 @@ class Contribution(Struct, frozen=True, array_like=True, gc=False):
     camera: str | None = None
     located: bool = False
     state: str = "processing"
+    duration_ms: int = 0  # of a video
 
 
 def _uploaded(state: Contribution, event: AssetUploaded, commit: Commit) -> Contribution:
@@ -49,6 +57,10 @@ def _rendered(state: Contribution, event: RenditionsGenerated, commit: Commit) -
     )
 
 
+def _analyzed(state: Contribution, event: VideoAnalyzed, commit: Commit) -> Contribution:
+    return structs.replace(state, duration_ms=event.duration_ms or 0)
+
+
 def _processed(state: Contribution, event: AssetProcessed, commit: Commit) -> Contribution:
     return structs.replace(state, state=event.state)
 
@@ -57,7 +69,7 @@ class Library(Projection[Contribution]):
     """Totals of an owner's library. Only what is processed well counts by kind, year and camera; all bytes count."""
 
     name = "library"
-    version = 1
+    version = 2
     about = "an owner's totals: assets and bytes, by kind, year and camera"
     has_totals = True
     state = Contribution
@@ -66,6 +78,7 @@ class Library(Projection[Contribution]):
         FileValidated: _validated,
         MetadataExtracted: _described,
         RenditionsGenerated: _rendered,
+        VideoAnalyzed: _analyzed,
         AssetProcessed: _processed,
     }
 
@@ -78,10 +91,13 @@ class Library(Projection[Contribution]):
             own["rendition_bytes"], own["renditions"] = state.rendition_bytes, state.renditions
         if state.located:
             own["with_place"] = 1
+        if state.duration_ms:
+            own["duration_ms"] = state.duration_ms
         totals: dict[str, dict[str, int]] = {"library": own}
         if state.state == "done":
             if state.kind:
-                totals[f"kind:{state.kind}"] = {"assets": 1, "original_bytes": state.original_bytes}
+                kind = {"assets": 1, "original_bytes": state.original_bytes}
+                totals[f"kind:{state.kind}"] = kind | ({"duration_ms": state.duration_ms} if state.duration_ms else {})
             if state.media_type:
                 totals[f"type:{state.media_type}"] = {"assets": 1, "original_bytes": state.original_bytes}
             if state.year:

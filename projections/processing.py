@@ -15,12 +15,14 @@ from domain.events import (
     FileValidated,
     MetadataExtracted,
     Outcome,
+    PosterExtracted,
     RenditionsGenerated,
     ReprocessRequested,
     StepFailed,
     StepGivenUp,
     StepSkipped,
     TranscodePlanned,
+    VideoAnalyzed,
     VideoTranscoded,
 )
 from domain.pipeline import part_of, runs_after
@@ -76,6 +78,10 @@ def _uploaded(state: Processing, event: AssetUploaded, commit: Commit) -> Proces
 
 def _reprocess(state: Processing, event: ReprocessRequested, commit: Commit) -> Processing:
     return _changed(state, commit, _waiting(state, event, commit), "processing")
+
+
+def _poster(state: Processing, event: PosterExtracted, commit: Commit) -> Processing:
+    return _changed(state, commit, _waiting(state, event, commit), state.state)
 
 
 def _done(state: Processing, event: Outcome, commit: Commit) -> Processing:
@@ -156,6 +162,8 @@ class ProcessingView(Projection[Processing]):
         FileQuarantined: _quarantined,
         MetadataExtracted: _done,
         RenditionsGenerated: _done,
+        VideoAnalyzed: _done,
+        PosterExtracted: _poster,
         TranscodePlanned: _planned,
         ChunkEncoded: _done,
         ChunksEncoded: _joinable,

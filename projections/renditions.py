@@ -7,7 +7,7 @@ from typing import Any
 from msgspec import Struct, structs
 
 from domain.commits import Commit
-from domain.events import AssetUploaded, FileQuarantined, RenditionsGenerated
+from domain.events import AssetUploaded, FileQuarantined, PosterExtracted, RenditionsGenerated
 from projections.base import Locate, Projection
 
 
@@ -30,6 +30,7 @@ class RenditionSet(Struct, frozen=True, array_like=True):
     thumbhash: str | None = None
     engine: str | None = None
     original: str = ""  # blob
+    of_video: tuple[Picture, ...] = ()  # a video's poster, preview and scrub strip
 
 
 def _uploaded(state: RenditionSet, event: AssetUploaded, commit: Commit) -> RenditionSet:
@@ -38,21 +39,34 @@ def _uploaded(state: RenditionSet, event: AssetUploaded, commit: Commit) -> Rend
 
 def _rendered(state: RenditionSet, event: RenditionsGenerated, commit: Commit) -> RenditionSet:
     pictures = tuple([Picture(r.name, r.format, r.blob, r.width, r.height, r.size_bytes) for r in event.renditions])
-    return RenditionSet(state.asset, pictures, event.thumbhash, event.engine, state.original)
+    return RenditionSet(state.asset, pictures, event.thumbhash, event.engine, state.original, state.of_video)
+
+
+def _poster(state: RenditionSet, event: PosterExtracted, commit: Commit) -> RenditionSet:
+    pictures = [Picture("poster", event.format, event.blob, event.width, event.height, event.size_bytes)]
+    for name, made in (("preview", event.preview), ("strip", event.strip)):
+        if made is not None:
+            pictures.append(Picture(name, made.format, made.blob, made.width, made.height, made.size_bytes))
+    return structs.replace(state, of_video=tuple(pictures))
 
 
 def _quarantined(state: RenditionSet, event: FileQuarantined, commit: Commit) -> RenditionSet:
-    return structs.replace(state, renditions=(), thumbhash=None)
+    return structs.replace(state, renditions=(), thumbhash=None, of_video=())
 
 
 class Renditions(Projection[RenditionSet]):
     """Pictures by asset."""
 
     name = "renditions"
-    version = 1
+    version = 2
     about = "every picture made of an asset: name, format, size, where it is"
     state = RenditionSet
-    on = {AssetUploaded: _uploaded, RenditionsGenerated: _rendered, FileQuarantined: _quarantined}
+    on = {
+        AssetUploaded: _uploaded,
+        RenditionsGenerated: _rendered,
+        PosterExtracted: _poster,
+        FileQuarantined: _quarantined,
+    }
 
     def show(self, state: RenditionSet, locate: Locate) -> dict[str, Any]:
         """The set with a path for each picture."""
@@ -70,6 +84,6 @@ class Renditions(Projection[RenditionSet]):
                     "height": r.height,
                     "bytes": r.bytes,
                 }
-                for r in state.renditions
+                for r in (*state.renditions, *state.of_video)
             ],
         }

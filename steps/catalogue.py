@@ -7,11 +7,13 @@ from steps.metadata import extract_metadata
 from steps.renditions import make_renditions
 from steps.transcode import encode_part, join, plan_transcode
 from steps.validate import validate
+from steps.video import analyze_video
 
 STEP_FUNCTIONS: Steps = {
     "validate": validate,
     "metadata": extract_metadata,
     "renditions": make_renditions,
+    "video": analyze_video,
     "transcode": plan_transcode,
     "encode": encode_part,
     "join": join,

@@ -12,11 +12,11 @@ from steps import Ports
 
 
 def make_renditions(asset: Asset, attempt: Attempt, ports: Ports) -> Sequence[Event]:
-    """Decode once, write all sizes and formats, store them under their content."""
-    uploaded = asset.uploaded
-    assert uploaded is not None
+    """Decode once, write all sizes and formats, store them under their content. A video's are made of its poster."""
+    source = asset.poster if asset.kind == "video" else asset.uploaded
+    assert source is not None
     with tempfile.TemporaryDirectory(dir=ports.scratch) as folder:
-        with ports.blobs.file(uploaded.blob) as path:
+        with ports.blobs.file(source.blob) as path:
             made = ports.media.render(path, Path(folder))
         keys = ports.blobs.put_files([Path(file.path) for file in made.files])
     return [

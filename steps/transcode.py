@@ -83,9 +83,7 @@ def join(asset: Asset, attempt: Attempt, ports: Ports) -> Sequence[Event]:
         if len({file.head_sha256 for file in files}) > 1:
             raise PhotoVaultError("the parts were not encoded alike and can't be joined: ask for `transcode` again")
     mp4, joined_notes = _mp4(asset, planned, pictures, sound, ports)
-    renditions, audio_playlist, master = (
-        _stream(planned, pictures, sound, ports.blobs) if pictures else ((), None, None)
-    )
+    renditions, audio_playlist, master = _stream(planned, pictures, sound, ports.blobs)
     made = [file.size_bytes for files in (*pictures.values(), sound) for file in files]
     return [
         VideoTranscoded(
@@ -158,8 +156,10 @@ def _mp4(
 
 def _stream(
     planned: TranscodePlanned, pictures: dict[str, list[ChunkFile]], sound: list[ChunkFile], blobs: BlobStore
-) -> tuple[tuple[StreamRendition, ...], str | None, str]:
+) -> tuple[tuple[StreamRendition, ...], str | None, str | None]:
     """Write the playlists; returns the renditions, the sound's playlist and the master playlist."""
+    if not pictures:
+        return (), None, None
     audio_playlist = blobs.put(media_playlist(sound).encode()) if sound else None
     audio_peak, audio_average = bandwidths(sound) if sound else (0, 0)
     renditions = []

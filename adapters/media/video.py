@@ -16,16 +16,18 @@ import av.error
 import av.logging
 
 from adapters.media.header import check_size
+from adapters.media.video_container import read_layout, refuse_if_cut
+from adapters.media.video_frames import view_of
 from domain.errors import MediaRejected
 from domain.media import Inspection, Limits, RawMetadata
 
-__all__ = ["inspect", "read_metadata"]
+__all__ = ["CONTAINERS", "inspect", "opened", "read_metadata", "video_stream"]
 
 av.logging.set_level(av.logging.PANIC)
 
 _HEAD_FRAMES = 30  # about one group of pictures
 _TAIL_FRAMES = 30
-_CONTAINERS = {
+CONTAINERS = {
     "video/mp4": "mp4",
     "video/quicktime": "mov",
     "video/3gpp": "3gp",
@@ -38,24 +40,27 @@ def inspect(source: Path, media_type: str, limits: Limits) -> Inspection:
     """Decode the first frames and those after the last key frame.
 
     Raises:
-        MediaRejected: no video track, over a limit, unknown codec or undecodable.
+        MediaRejected: cut short, no video track, over a limit, unknown codec or undecodable.
     """
     notes: list[str] = []
-    with _opened(source, media_type) as container:
-        stream = _video_stream(container)
+    layout = read_layout(source, media_type)
+    refuse_if_cut(layout)
+    with opened(source, media_type) as container:
+        stream = video_stream(container)
         check_size(stream.width or 0, stream.height or 0, limits)
+        refuse_if_cut(layout, container)
         first = _decode_head(container, stream)
         if container.duration and container.duration > 2_000_000:
             notes += _decode_tail(container, stream)
-        width, height = _upright(first)
+        width, height = _upright(first, stream)
         return Inspection(media_type, "video", width, height, max(1, stream.frames), tuple(notes))
 
 
 def read_metadata(source: Path, media_type: str, limits: Limits) -> RawMetadata:
     """Tags of the container and of its first video track, its duration, codec and rotation."""
     notes: list[str] = []
-    with _opened(source, media_type) as container:
-        stream = _video_stream(container)
+    with opened(source, media_type) as container:
+        stream = video_stream(container)
         check_size(stream.width or 0, stream.height or 0, limits)
         tags: dict[str, str | int | float | list[float]] = {}
         for name, value in itertools.islice({**stream.metadata, **container.metadata}.items(), 200):
@@ -71,7 +76,7 @@ def read_metadata(source: Path, media_type: str, limits: Limits) -> RawMetadata:
         try:
             first = next(container.decode(stream))
             rotation = int(first.rotation) % 360
-            width, height = _upright(first)
+            width, height = _upright(first, stream)
         except (av.error.FFmpegError, StopIteration):
             notes.append("the first picture of the video could not be decoded; its rotation is not known")
         tags["Container:rotation"] = rotation
@@ -79,9 +84,14 @@ def read_metadata(source: Path, media_type: str, limits: Limits) -> RawMetadata:
 
 
 @contextmanager
-def _opened(source: Path, media_type: str) -> Iterator[Any]:
+def opened(source: Path, media_type: str) -> Iterator[Any]:
+    """The file as a PyAV container, with the demuxer that its content calls for.
+
+    Raises:
+        MediaRejected: it can't be opened, or a fault of FFmpeg's leaves the context.
+    """
     try:
-        with av.open(str(source), format=_CONTAINERS[media_type], metadata_errors="replace") as container:
+        with av.open(str(source), format=CONTAINERS[media_type], metadata_errors="replace") as container:
             yield container
     except av.error.MemoryError as error:
         raise MemoryError(str(error)) from error
@@ -90,7 +100,12 @@ def _opened(source: Path, media_type: str) -> Iterator[Any]:
         raise MediaRejected("corrupt", f"the video is damaged and can't be decoded ({said[:200]})") from error
 
 
-def _video_stream(container: Any) -> Any:
+def video_stream(container: Any) -> Any:
+    """The first video track that is no cover picture, decoding in one thread.
+
+    Raises:
+        MediaRejected: there is none, or its codec is not known.
+    """
     stream = next((s for s in container.streams.video if not s.disposition & 0x400), None)  # 0x400: a cover picture
     if stream is None:
         raise MediaRejected("not_media", "the file has no video track")
@@ -120,5 +135,6 @@ def _decode_tail(container: Any, stream: Any) -> list[str]:
     return []
 
 
-def _upright(frame: Any) -> tuple[int, int]:
-    return (frame.height, frame.width) if int(frame.rotation) % 180 else (frame.width, frame.height)
+def _upright(frame: Any, stream: Any) -> tuple[int, int]:
+    view = view_of(frame, stream.sample_aspect_ratio)
+    return view.width, view.height
