@@ -123,7 +123,4 @@ class Joined(Struct, frozen=True):
 
     path: str
     bytes: int
-    width: int
-    height: int
-    duration_ms: int
     notes: tuple[str, ...] = ()

@@ -40,6 +40,7 @@ class StreamingLimits(Struct, frozen=True):
     most_bitrate: int = 20_000_000  # of an original that "plays everywhere": a phone's network takes no more
     stream_over_ms: int = 60_000  # what plays longer, or needs more bit/s, is streamed in renditions
     stream_over_bitrate: int = 8_000_000
+    clip_ms: int = 10_000  # what is shorter is fetched as a whole before a player would change the rendition
     segment_seconds: int = 6
     gop_seconds: int = 2
     part_megapixels: float = 6_000.0  # of work in one part, see `work_per_frame`; measured: 45 a second and core
@@ -158,7 +159,7 @@ def _heavy(found: VideoAnalyzed, limits: StreamingLimits) -> tuple[str, ...]:
     reasons = []
     if (found.duration_ms or 0) > limits.stream_over_ms:
         reasons.append(f"it plays longer than {limits.stream_over_ms // 1000} s")
-    if (found.bitrate or 0) > limits.stream_over_bitrate:
+    if (found.bitrate or 0) > limits.stream_over_bitrate and (found.duration_ms or 0) > limits.clip_ms:
         reasons.append(f"it needs more than {limits.stream_over_bitrate / 1e6:g} Mbit/s")
     return tuple(reasons)
 
@@ -196,7 +197,8 @@ def ladder(width: int, height: int, rate: Fraction) -> tuple[Rung, ...]:
     for lines in tops:
         scale = Fraction(lines, short)
         bitrate = next(most for over, most in reversed(LADDER) if lines <= over)
-        rungs.append(Rung(f"{lines}p", _even(width * scale), _even(height * scale), int(bitrate * factor)))
+        made = _even(width * scale), _even(height * scale)
+        rungs.append(Rung(f"{min(made)}p", *made, int(bitrate * factor)))
     return tuple(rungs)
 
 

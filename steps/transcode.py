@@ -151,7 +151,8 @@ def _mp4(
             copy_sound=copy_sound,
         )
         key = ports.blobs.put_files([Path(joined.path)])[0]
-    return VideoFile(key, joined.bytes, joined.width, joined.height), joined.notes
+    shown = planned.renditions[0] if largest else _analyzed(asset).video  # upright, whatever the container turns
+    return VideoFile(key, joined.bytes, shown.width, shown.height), joined.notes
 
 
 def _stream(

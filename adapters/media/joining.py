@@ -230,15 +230,7 @@ def join_mp4(
         primed = [_primed(track) for track in tracks]  # every track must be known before the first packet is written
         for _, stream, packet, time_base, origin in heapq.merge(*primed, key=lambda item: item[0]):
             _mux(output, stream, packet, time_base, origin)
-    with av.open(str(path)) as made:
-        video = made.streams.video[0]
-        return Joined(
-            path=str(path),
-            bytes=path.stat().st_size,
-            width=video.width,
-            height=video.height,
-            duration_ms=(made.duration or 0) // 1000,
-        )
+    return Joined(path=str(path), bytes=path.stat().st_size)
 
 
 def _primed(items: Iterator[_Item]) -> Iterator[_Item]:

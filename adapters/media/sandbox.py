@@ -257,7 +257,7 @@ class _Child:
         self._limits = limits
         self._errors: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the child
         self.calls = 0
-        self._process = subprocess.Popen(  # noqa: S603 - nothing of a caller is in it
+        self._process = subprocess.Popen(  # noqa: S603 - our own command, nothing of the file in it
             _COMMAND,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
