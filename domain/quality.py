@@ -149,14 +149,14 @@ def cadence(times_ms: Sequence[float]) -> Cadence:
 # --- the verdict -----------------------------------------------------------------------------------------------------
 
 _EFFICIENCY = {
-    "hevc": 0.6,
-    "av1": 0.5,
-    "vp9": 0.6,
     "h264": 1.0,
+    "hevc": 0.6,
+    "vp9": 0.6,
+    "av1": 0.5,
     "vp8": 1.2,
     "mpeg4": 1.5,
-    "h263": 2.0,
     "mpeg2video": 2.0,
+    "h263": 2.0,
 }
 """Bits that a codec needs for the same look, H.264 being 1: rounded from published comparisons (about 40 % less for
 HEVC and VP9, 50 % for AV1)."""

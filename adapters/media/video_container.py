@@ -72,6 +72,8 @@ def _iso(file: BinaryIO, size: int) -> Layout:
                 fragmented = True
         at += length
         claimed = at
+        if at > size:
+            break
     return Layout(True, brand, moov, mdat, fragmented, claimed, size)
 
 
@@ -80,7 +82,7 @@ def _matroska(file: BinaryIO, size: int) -> Layout:
     head = file.read(64)
     length, used = _vint(head[4:])
     at = 4 + used + length
-    if length < 0 or at > 4096:
+    if length < 0 or at > min(size, 4096):
         return Layout(size=size)
     file.seek(at)
     head = file.read(12)

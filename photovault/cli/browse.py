@@ -11,7 +11,7 @@ import typer
 from domain.commits import to_us
 from domain.errors import InvalidInput, NotFound
 from domain.ports import Page, Row, ViewStore, ViewTable
-from photovault.auditing import Life, life_of, size
+from photovault.auditing import Life, clock, life_of, size
 from photovault.cli.app import Cursor, Json, Limit, open_vault, refuse_others
 from photovault.cli.output import coloured, exit_unless, moment, number, out, print_json, progress_bar, table
 from photovault.finding import asset_id, find_asset
@@ -179,7 +179,7 @@ def _show(view: str, items: list[dict[str, Any]], cursor: str | None, *, json: b
             rows = [(i["asset"][:8], i["file_name"], coloured(i.get("state", "processing")), _steps(i)) for i in items]
             table(None, ("asset", "file", "state", "steps"), rows)
         case "library":
-            rows = [(i["name"], ", ".join(f"{k} {v:,}" for k, v in i.items() if k != "name")) for i in items]
+            rows = [(i["name"], ", ".join(_count(k, v) for k, v in i.items() if k != "name")) for i in items]
             table(None, ("total", "counts"), rows)
         case _:
             rows = [(i["asset"][:8], place["path"]) for i in items for place in i.get("places", ())]
@@ -194,16 +194,32 @@ def _steps(item: dict[str, Any]) -> str:
     return ", ".join(f"{name} {step['status'].replace('_', ' ')}" for name, step in item.get("steps", {}).items())
 
 
+def _count(name: str, value: int) -> str:
+    return f"duration {clock(value)}" if name == "duration_ms" else f"{name} {value:,}"
+
+
 def _show_gallery(items: list[dict[str, Any]]) -> None:
     rows = []
+    films = any(item["duration_ms"] is not None for item in items)
     for item in items:
+        length = () if not films else ("" if item["duration_ms"] is None else clock(item["duration_ms"]),)
         place = "" if item["latitude"] is None else f"{item['latitude']:.4f}, {item['longitude']:.4f}"
         pixels = f"{item['width']} x {item['height']}" if item["width"] else ""
         taken = taken_text(item, 19)
         rows.append(
-            (item["asset"][:8], taken, item["file_name"], coloured(item["state"]), pixels, item["camera"], place)
+            (
+                item["asset"][:8],
+                taken,
+                item["file_name"],
+                coloured(item["state"]),
+                pixels,
+                *length,
+                item["camera"],
+                place,
+            )
         )
-    table(None, ("asset", "taken (local)", "file", "state", ">pixels", "camera", "place"), rows)
+    lengths = (">length",) if films else ()
+    table(None, ("asset", "taken (local)", "file", "state", ">pixels", *lengths, "camera", "place"), rows)
 
 
 def audit(

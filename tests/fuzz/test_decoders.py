@@ -25,6 +25,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "inspect": {},
     "read_metadata": {},
     "render": {"into": "{into}", "formats": ("jpeg", "webp")},
+    "analyze_video": {"into": "{into}"},
 }
 """What each call is given besides the file."""
 

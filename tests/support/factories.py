@@ -20,6 +20,8 @@ from domain.events import (
     FileQuarantined,
     FileValidated,
     MetadataExtracted,
+    PosterExtracted,
+    Preview,
     Rendition,
     RenditionsGenerated,
     ReprocessRequested,
@@ -27,10 +29,12 @@ from domain.events import (
     StepGivenUp,
     StepRun,
     StepSkipped,
+    VideoAnalyzed,
 )
 from domain.eventstore import EventStore
 from domain.media import Camera, Position, TakenAt
 from domain.pipeline import STEPS
+from domain.video import AudioTrack, VideoQuality, VideoTrack
 
 NOW = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
 OWNER = "anna"
@@ -141,6 +145,52 @@ def renditions(attempt: int = 1, mark: str = "") -> RenditionsGenerated:
         thumbhash="1QcSHQRnh493V4dIh4eXh1h4kJUI",
         engine="fake 1",
     )
+
+
+def analyzed(attempt: int = 1, **changes: Any) -> VideoAnalyzed:
+    """A good minute of H.264 that plays in browsers."""
+    fields: dict[str, Any] = {
+        "container": "mp4",
+        "brand": "isom",
+        "duration_ms": 60_000,
+        "bitrate": 8_000_000,
+        "fast_start": True,
+        "video": VideoTrack(
+            codec="h264", width=1920, height=1080, coded_width=1920, coded_height=1080, frame_rate=30.0
+        ),
+        "audio": AudioTrack(codec="aac", channels=2, sample_rate=48_000),
+        "audio_tracks": 1,
+        "web_ready": True,
+        "quality": VideoQuality(verdict="good", samples=24),
+        "engine": "fake 1",
+    }
+    return VideoAnalyzed(run=run("video", attempt), **fields | changes)
+
+
+def poster(mark: str = "", **changes: Any) -> PosterExtracted:
+    """A poster from the middle, with a preview."""
+    fields: dict[str, Any] = {
+        "blob": sha(f"poster{mark}"),
+        "format": "jpeg",
+        "width": 1920,
+        "height": 1080,
+        "size_bytes": 5000,
+        "at_ms": 30_000,
+        "candidates": 24,
+        "sharpness": 20.0,
+        "brightness": 0.5,
+        "contrast": 0.2,
+        "preview": Preview(
+            format="webp",
+            blob=sha(f"preview{mark}"),
+            width=320,
+            height=180,
+            size_bytes=900,
+            frames=12,
+            duration_ms=3000,
+        ),
+    }
+    return PosterExtracted(**fields | changes)
 
 
 def failed(step: str, attempt: int = 1, at: datetime = NOW) -> StepFailed:

@@ -23,6 +23,7 @@ from domain.media import Inspection, RawMetadata, Rendered, RenditionFile
 from domain.parking import Parking
 from domain.pipeline import PIPELINE
 from domain.ports import Delivery, Row, ViewTable
+from domain.video import PosterPicture, PreviewFile, VideoQuality, VideoReport, VideoTrack
 from events_schema.codec import EventCodec
 from photovault.config import Settings
 from photovault.runtime import catch_up
@@ -52,7 +53,7 @@ class FakeMediaEngine:
         self._lock = threading.Lock()
 
     def misbehave(self, mark: str, call: str, *errors: Exception) -> None:
-        """Raise these errors, one a call, when `call` ("inspect", "read_metadata", "render") meets the mark."""
+        """Raise these errors, one a call, when `call` ("inspect", "render", "analyze_video" ...) meets the mark."""
         self._errors.setdefault((call, mark), []).extend(errors)
 
     def inspect(self, source: Path) -> Inspection:
@@ -75,6 +76,51 @@ class FakeMediaEngine:
             place.write_text(f"{name} of {mark}")
             files.append(RenditionFile(name, "jpeg", str(place), size, size, place.stat().st_size))
         return Rendered(tuple(files), "AAAA", "fake 1")
+
+    def analyze_video(self, source: Path, into: Path) -> VideoReport:
+        """A poster that `render` takes, and a preview, that hold the video's mark; three seconds long."""
+        _, width, height, _, mark = self._look("analyze_video", source)
+        poster, preview = into / "poster.jpeg", into / "preview.webp"
+        poster.write_text(f"FAKE image {width} {height} -\nposter of {mark}\n")
+        preview.write_text(f"preview of {mark}")
+        return VideoReport(
+            container="mp4",
+            brand="isom",
+            duration_ms=3000,
+            bitrate=1_000_000,
+            fast_start=True,
+            fragmented=False,
+            video=VideoTrack(
+                codec="h264", width=width, height=height, coded_width=width, coded_height=height, frame_rate=30.0
+            ),
+            audio=None,
+            audio_tracks=0,
+            web_obstacles=(),
+            quality=VideoQuality(verdict="good", samples=8),
+            poster=PosterPicture(
+                path=str(poster),
+                format="jpeg",
+                width=width,
+                height=height,
+                bytes=poster.stat().st_size,
+                at_ms=1500,
+                sharpness=20.0,
+                brightness=0.5,
+                contrast=0.2,
+                candidates=8,
+            ),
+            preview=PreviewFile(
+                path=str(preview),
+                format="webp",
+                width=320,
+                height=180,
+                bytes=preview.stat().st_size,
+                frames=8,
+                duration_ms=2000,
+            ),
+            strip=None,
+            engine="fake 1",
+        )
 
     def cpu_seconds(self) -> float:
         """It costs nothing."""
