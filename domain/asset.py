@@ -19,6 +19,8 @@ from domain.events import (
     AssetProcessed,
     AssetSeenAgain,
     AssetUploaded,
+    ChunkEncoded,
+    ChunksEncoded,
     DuplicateFound,
     Event,
     FileQuarantined,
@@ -34,10 +36,12 @@ from domain.events import (
     StepGivenUp,
     StepRun,
     StepSkipped,
+    TranscodePlanned,
     VideoAnalyzed,
+    VideoTranscoded,
 )
 from domain.media import Kind
-from domain.pipeline import STEPS, Step, runs_after, step_named, steps_after
+from domain.pipeline import STEPS, Step, part_of, runs_after, step_named, steps_after
 
 StepStatus = Literal["due", "failed", "done", "skipped", "given_up", "unasked"]
 """`unasked`: the step is younger than the event that it follows, so that nobody has asked for it; `reprocess` does."""
@@ -73,6 +77,9 @@ class Asset(Struct, frozen=True):
     video: VideoAnalyzed | None = None
     poster: PosterExtracted | None = None
     fingerprint: FingerprintComputed | None = None
+    transcode_plan: TranscodePlanned | None = None
+    chunks: dict[int, ChunkEncoded] = {}  # of that plan, by the part's number
+    transcoded: VideoTranscoded | None = None
     duplicate_of: str | None = None
     paths: tuple[str, ...] = ()
     sidecars: tuple[SidecarAttached, ...] = ()  # the newest of each path, the newest of all last
@@ -161,6 +168,16 @@ def _apply(asset: Asset, event: Event, event_id: str) -> Asset:
             changes["poster"] = event
         case FingerprintComputed():
             changes["fingerprint"] = event
+        case TranscodePlanned():
+            changes["transcode_plan"], changes["chunks"] = event, {}
+            for name, state in steps.items():
+                part = part_of(name)
+                if part is not None and part >= len(event.parts) and not state.ended:  # of a longer plan before
+                    steps[name] = structs.replace(state, status="unasked")
+        case ChunkEncoded():
+            changes["chunks"] = asset.chunks | {event.part: event}
+        case VideoTranscoded():
+            changes["transcoded"] = event
         case DuplicateFound():
             changes["duplicate_of"] = event.of
         case AssetProcessed():
@@ -206,6 +223,11 @@ class Attempt(Struct, frozen=True):
     caused_by: str
     name: str  # of the run: the step's, with the part's number behind it where parts run side by side
 
+    @property
+    def part(self) -> int | None:
+        """Number of the part that this run is for; None where a step has no parts."""
+        return part_of(self.name)
+
     def cause(self, asset: Asset) -> Cause:
         """Who and why, for the commit that ends this attempt; the same however often it is delivered."""
         return Cause(
@@ -250,8 +272,9 @@ def begin(asset: Asset, step_name: str) -> Attempt | None:
 
 
 def finish(asset: Asset, attempt: Attempt, found: Sequence[Event]) -> Sequence[Event]:
-    """An attempt came to an end. Adds what follows from it: steps that a copy does not need are skipped, and when
-    nothing is due any more the asset is processed. No events when another delivery ended the same attempt before."""
+    """An attempt came to an end. Adds what follows from it: steps that a copy does not need are skipped, after the last
+    part of a plan its parts can be joined, and when nothing is due any more the asset is processed. No events when
+    another delivery ended the same attempt before."""
     current = begin(asset, attempt.name)
     if current is None or current != attempt:
         return ()
@@ -262,6 +285,10 @@ def finish(asset: Asset, attempt: Attempt, found: Sequence[Event]) -> Sequence[E
     after = asset
     for event in events:
         after = _apply(after, event, "")
+    if any(isinstance(event, TranscodePlanned | ChunkEncoded) for event in found) and _all_parts_done(after):
+        joinable = ChunksEncoded(parts_done=len(after.chunks))
+        events.append(joinable)
+        after = _apply(after, joinable, "")
     if not after.due():
         events.append(AssetProcessed(state=_final_state(after)))
     return events
@@ -297,6 +324,13 @@ def request_reprocess(asset: Asset, step_name: str, reason: str) -> Sequence[Eve
     if state.status == "due":
         return ()
     return (ReprocessRequested(step=step_name, reason=reason),)
+
+
+def _all_parts_done(asset: Asset) -> bool:
+    """Whether every part of the present plan was encoded. The asset's stream puts the last two in an order, so exactly
+    one of them sees it."""
+    planned = asset.transcode_plan
+    return planned is not None and set(asset.chunks) == set(range(len(planned.parts)))
 
 
 def _not_wanted(validated: FileValidated, asset: Asset, found: Sequence[Event]) -> list[Event]:

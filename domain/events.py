@@ -15,6 +15,7 @@ from msgspec import Meta, Struct
 
 from domain.likeness import MAX_LOOKALIKES, Lookalike
 from domain.media import Camera, DateCandidate, Kind, Position, TakenAt
+from domain.streaming import ChunkFile, Part, Rung, StreamRendition, VideoFile
 from domain.video import AudioTrack, VideoQuality, VideoTrack
 
 __all__ = ["EVENTS", "Event", "Outcome", "StepRun"]
@@ -377,6 +378,67 @@ class LookalikesFound(Outcome, frozen=True, kw_only=True):
     more: Annotated[bool, _doc("Whether there were more than are listed, or than were looked at.")] = False
 
 
+class TranscodePlanned(Outcome, frozen=True, kw_only=True):
+    """How a video is to be made ready for the web, and in which parts; each part is one run of the step `encode`."""
+
+    WHEN = "After a video was analysed, when it does not play everywhere as it is or is too heavy to play in one piece."
+    BY = "transcode"
+
+    mp4: Annotated[
+        Literal["original", "copy", "encode"],
+        _doc("What plays everywhere: the original; its packets in a new container; new pictures."),
+    ]
+    audio: Annotated[Literal["none", "copy", "encode"], _doc("What becomes of the sound.")]
+    stream: Annotated[bool, _doc("Whether renditions for HLS are made.")]
+    reasons: Annotated[tuple[str, ...], _doc("Why, each a phrase for a person.", max_length=50)]
+    frame_rate: Annotated[tuple[int, int], _doc("Pictures a second on the even grid, as a fraction.")]
+    gop_frames: Annotated[int, _doc("Pictures from one key picture to the next.", ge=1)]
+    segment_frames: Annotated[int, _doc("Pictures in a segment.", ge=1)]
+    tone_map: Annotated[Literal["pq", "hlg"], _doc("Transfer curve of HDR pictures that become SDR.")] | None = None
+    renditions: Annotated[tuple[Rung, ...], _doc("The ladder, the largest first.")] = ()
+    parts: Annotated[tuple[Part, ...], _doc("Work to do side by side; none when packets are only copied.")] = ()
+
+
+class ChunkEncoded(Outcome, frozen=True, kw_only=True):
+    """One part of a video in all its renditions. The files are the media that HLS playlists name: nothing is
+    encoded twice, nothing is kept that is not played."""
+
+    WHEN = "A part was encoded."
+    BY = "encode"
+
+    part: Annotated[int, _doc("Number of the part in the plan, from 0.", ge=0)]
+    files: Annotated[tuple[ChunkFile, ...], _doc("One for each rendition; none when the video ended before the part.")]
+    engine: Annotated[str, _doc("Libraries and versions that decoded and encoded.", max_length=100)]
+    notes: Notes = ()
+
+
+class ChunksEncoded(Event, frozen=True, kw_only=True):
+    """All parts of the plan are there: they can be joined."""
+
+    WHEN = "In the commit that ends the last part of the plan; with the plan itself when it has no parts."
+    BY = "encode"
+
+    parts_done: Annotated[int, _doc("Number of parts.", ge=0)]
+
+
+class VideoTranscoded(Outcome, frozen=True, kw_only=True):
+    """A video is ready for the web."""
+
+    WHEN = "After the last part was encoded."
+    BY = "join"
+
+    original_plays: Annotated[bool, _doc("Whether the original plays everywhere, so that no MP4 was made.")] = False
+    mp4: Annotated[VideoFile | None, _doc("The file that plays everywhere.")] = None
+    master: Annotated[
+        str | None, _doc("Blob of the HLS master playlist; in it, playlists are named `blob:` and their key.")
+    ] = None
+    renditions: Annotated[tuple[StreamRendition, ...], _doc("The stream's renditions, the largest first.")] = ()
+    audio_playlist: Annotated[str | None, _doc("Blob of the playlist of the sound.")] = None
+    duration_ms: Annotated[int, _doc("How long it plays.", "ms", ge=0)] = 0
+    size_bytes: Annotated[int, _doc("Of everything that was made.", "bytes", ge=0)] = 0
+    notes: Notes = ()
+
+
 # --- content: one stream for each distinct SHA-256 of an owner whose importer did not know it at upload --------------
 
 
@@ -444,6 +506,10 @@ EVENTS: tuple[type[Event], ...] = (
     PosterExtracted,
     FingerprintComputed,
     LookalikesFound,
+    TranscodePlanned,
+    ChunkEncoded,
+    ChunksEncoded,
+    VideoTranscoded,
     StepSkipped,
     StepFailed,
     StepGivenUp,

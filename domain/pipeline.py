@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from domain.events import (
     AssetUploaded,
+    ChunksEncoded,
     Event,
     FileValidated,
     FingerprintComputed,
@@ -21,6 +22,8 @@ from domain.events import (
     RenditionsGenerated,
     ReprocessRequested,
     SidecarAttached,
+    TranscodePlanned,
+    VideoAnalyzed,
 )
 from domain.media import Kind
 
@@ -58,6 +61,9 @@ PIPELINE: tuple[Step, ...] = (
     Step(name="video", version=1, follows={FileValidated: VIDEOS}, lease_seconds=180.0),
     Step(name="fingerprint", version=1, follows={RenditionsGenerated: ALL_KINDS}, lease_seconds=600.0),
     Step(name="duplicates", version=1, follows={FingerprintComputed: ALL_KINDS}, max_attempts=9),  # waits for a replay
+    Step(name="transcode", version=1, follows={VideoAnalyzed: VIDEOS}),
+    Step(name="encode", version=1, follows={TranscodePlanned: VIDEOS}, parallel=True, lease_seconds=890.0),
+    Step(name="join", version=1, follows={ChunksEncoded: VIDEOS}, lease_seconds=890.0),
 )
 
 STEPS: dict[str, Step] = {step.name: step for step in PIPELINE}
@@ -66,6 +72,12 @@ STEPS: dict[str, Step] = {step.name: step for step in PIPELINE}
 def step_named(run: str) -> Step | None:
     """The step of a run: `transcode` of `transcode`, `encode` of `encode:0003`; None when there is no such step."""
     return STEPS.get(run.partition(":")[0])
+
+
+def part_of(run: str) -> int | None:
+    """The number of the part that a run is for: 3 of `encode:0003`; None of a run without parts."""
+    number = run.partition(":")[2]
+    return int(number) if number.isdecimal() else None
 
 
 def steps_after(event: Event) -> tuple[Step, ...]:

@@ -10,9 +10,11 @@ from typing import Protocol
 from msgspec import Struct
 
 from domain.commits import Commit
+from domain.events import TranscodePlanned, VideoAnalyzed
 from domain.likeness import Lookup
 from domain.media import Hashed, Inspection, RawMetadata, RawSidecar, Rendered
 from domain.places import NearestPlace
+from domain.streaming import Encoded, Joined
 from domain.video import VideoReport
 
 # --- events ----------------------------------------------------------------------------------------------------------
@@ -369,6 +371,32 @@ class MediaEngine(Protocol):
 
     def perceptual_hash(self, source: Path) -> Hashed:
         """64 bits that say what an upright sRGB picture looks like, in hex; None for one without features."""
+        ...
+
+    def encode(self, source: Path, into: Path, found: VideoAnalyzed, planned: TranscodePlanned, part: int) -> Encoded:
+        """Write one part of a plan into a folder, as fMP4: a stretch of the pictures in all renditions, or the sound.
+
+        Takes at most 13 minutes: under AWS Lambda's 15.
+        """
+        ...
+
+    def join(
+        self,
+        source: Path,
+        into: Path,
+        found: VideoAnalyzed,
+        planned: TranscodePlanned,
+        pictures: Sequence[Path],
+        sound: Path | None,
+        *,
+        copy_sound: bool,
+    ) -> Joined:
+        """Write one MP4 with its index in front from packets that are there already; nothing is encoded.
+
+        Args:
+            pictures: files of one rendition in order; none: the original's pictures.
+            sound: the file of the sound; None: the original's when `copy_sound`, else none.
+        """
         ...
 
     def cpu_seconds(self) -> float:

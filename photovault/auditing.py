@@ -15,6 +15,8 @@ from domain.events import (
     AssetProcessed,
     AssetSeenAgain,
     AssetUploaded,
+    ChunkEncoded,
+    ChunksEncoded,
     ContentClaimed,
     DuplicateFound,
     Event,
@@ -33,7 +35,9 @@ from domain.events import (
     StepFailed,
     StepGivenUp,
     StepSkipped,
+    TranscodePlanned,
     VideoAnalyzed,
+    VideoTranscoded,
 )
 
 
@@ -154,6 +158,19 @@ def describe(event: Event) -> str:
             sizes = ", ".join(dict.fromkeys(f"{r.name} {r.width} x {r.height}" for r in event.renditions))
             formats = " and ".join(sorted({r.format for r in event.renditions}))
             return _noted(f"{sizes} as {formats}, {size(small)} in all, by {event.engine}", event.notes)
+        case TranscodePlanned():
+            return _plan(event)
+        case ChunkEncoded():
+            made = sum(file.size_bytes for file in event.files)
+            names = ", ".join(file.rendition for file in event.files)
+            said = (
+                f"part {event.part}: {names}, {size(made)} in all" if names else f"part {event.part}: nothing is left"
+            )
+            return _noted(said, event.notes)
+        case ChunksEncoded():
+            return f"all {event.parts_done} parts are there" if event.parts_done else "packets are only copied"
+        case VideoTranscoded():
+            return _noted(_transcoded(event), event.notes)
         case VideoAnalyzed():
             return _noted(_video(event), event.notes)
         case PosterExtracted():
@@ -184,6 +201,20 @@ def describe(event: Event) -> str:
         case ContentClaimed():
             return f"the content of asset {event.asset}"
     return ""
+
+
+def _plan(event: TranscodePlanned) -> str:
+    what = {"original": "the original plays", "copy": "a copy in an MP4", "encode": "an MP4"}[event.mp4]
+    names = ", ".join(rung.name for rung in event.renditions)
+    stream = f" and a stream in {names}" if names else ""
+    return f"{what}{stream}, in {len(event.parts)} parts; because {'; '.join(event.reasons)}"
+
+
+def _transcoded(event: VideoTranscoded) -> str:
+    mp4 = f"MP4 {event.mp4.width} x {event.mp4.height}, {size(event.mp4.size_bytes)}" if event.mp4 else ""
+    names = ", ".join(f"{r.name} {r.average_bandwidth / 1e6:.1f} Mbit/s" for r in event.renditions)
+    parts = ["the original plays" if event.original_plays else mp4, f"stream in {names}" if names else ""]
+    return "; ".join(part for part in parts if part)
 
 
 def _metadata(event: MetadataExtracted) -> str:

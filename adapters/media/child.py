@@ -27,7 +27,8 @@ from domain.media import Limits
 __all__ = ["CALLS", "Reply", "Request", "main", "read_frame", "write_frame"]
 
 MAX_FRAME = 16 << 20
-MAX_FILE = 512 << 20  # no rendition comes near; a runaway writer ends here
+MAX_FILE = 512 << 20  # of one file that a call writes: no rendition comes near; a runaway writer ends here
+MAX_FILE_EVER = 8 << 30  # whatever a call asks for; a transcoded video may have several GB
 _LENGTH = struct.Struct(">I")
 _PR_SET_NO_NEW_PRIVS = 38
 
@@ -37,6 +38,9 @@ CALLS: dict[str, str] = {
     "read_metadata": "adapters.media.metadata:read_metadata",
     "read_sidecar": "adapters.media.sidecar:read_sidecar",
     "render": "adapters.media.images:render",
+    "encode_video": "adapters.media.encoding:encode_video",
+    "encode_audio": "adapters.media.joining:encode_audio",
+    "join_mp4": "adapters.media.joining:join_mp4",
     "analyze_video": "adapters.media.video_analysis:analyze",
     "pixel_hash": "adapters.media.pixels:pixel_hash",
     "perceptual_hash": "adapters.media.fingerprint:perceptual_hash",
@@ -53,6 +57,7 @@ class Request(msgspec.Struct, frozen=True):
     options: dict[str, Any] = {}  # keyword arguments; plain values only
     limits: Limits | None = None
     seconds: float = 0.0  # wall time that this call may take
+    max_file_bytes: int = MAX_FILE  # length of any one file that this call may write; at most MAX_FILE_EVER
 
 
 class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -117,7 +122,7 @@ def _confine(limits: Limits) -> None:
     """Set what the kernel enforces; it can't be undone by what a decoder may be made to run."""
     for kind, value in (
         (resource.RLIMIT_AS, limits.max_memory_bytes),
-        (resource.RLIMIT_FSIZE, MAX_FILE),
+        (resource.RLIMIT_FSIZE, MAX_FILE_EVER),
         (resource.RLIMIT_NOFILE, 64),
         (resource.RLIMIT_CORE, 0),
     ):
@@ -131,6 +136,7 @@ def _confine(limits: Limits) -> None:
 def _serve(request: Request, limits: Limits) -> Reply:
     before = _cpu_seconds()
     _limit_cpu(before + 2 * request.seconds + 5)
+    _lower(resource.RLIMIT_FSIZE, request.max_file_bytes)
     fields: dict[str, Any]
     try:
         fields = {"result": msgspec.Raw(msgspec.msgpack.encode(_call(request, limits)))}
@@ -152,9 +158,13 @@ def _call(request: Request, limits: Limits) -> Any:
 
 def _limit_cpu(seconds: float) -> None:
     """Move the window: should the parent be stopped, the kernel ends a call that never comes to an end."""
-    hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
-    soft = int(seconds) if hard == resource.RLIM_INFINITY else min(int(seconds), hard)
-    resource.setrlimit(resource.RLIMIT_CPU, (soft, hard))
+    _lower(resource.RLIMIT_CPU, int(seconds))
+
+
+def _lower(kind: int, value: int) -> None:
+    """Set the limit that holds for this call; the hard one stays."""
+    hard = resource.getrlimit(kind)[1]
+    resource.setrlimit(kind, (value if hard == resource.RLIM_INFINITY else min(value, hard), hard))
 
 
 def _cpu_seconds() -> float:

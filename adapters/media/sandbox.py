@@ -23,7 +23,7 @@ from typing import Any, BinaryIO, Self, TypeVar
 
 import msgspec
 
-from adapters.media.child import MAX_FRAME, Reply, Request, write_frame
+from adapters.media.child import MAX_FILE, MAX_FILE_EVER, MAX_FRAME, Reply, Request, write_frame
 from domain.errors import (
     DecoderCrashed,
     DecoderKilled,
@@ -33,7 +33,9 @@ from domain.errors import (
     MediaRejected,
     NotFound,
 )
+from domain.events import TranscodePlanned, VideoAnalyzed
 from domain.media import Hashed, Inspection, Limits, RawMetadata, RawSidecar, Rendered
+from domain.streaming import Encoded, Joined
 from domain.video import VideoReport
 
 __all__ = ["SandboxedMediaEngine"]
@@ -41,6 +43,10 @@ __all__ = ["SandboxedMediaEngine"]
 _KEPT_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "TMPDIR", "LANG", "SYSTEMROOT")
 _OUT_OF_MEMORY = (b"bad_alloc", b"MemoryError", b"ut of memory", b"failed to allocate", b"annot allocate memory")
 _SLOWEST_BYTES_PER_SECOND = 10 << 20  # of a disk that a whole video is read from
+
+
+_COMMAND = (sys.executable, "-P", "-m", "adapters.media.child")  # our own interpreter and module
+_ENCODE_SECONDS = 780.0  # of one part of a video: under AWS Lambda's 15 minutes, with time to fetch and store
 _START_SECONDS = 30.0  # to import Python and msgspec on a loaded machine
 _REPLY = msgspec.msgpack.Decoder(Reply)
 T = TypeVar("T")
@@ -56,6 +62,7 @@ class SandboxedMediaEngine:
         formats: what `render` writes, of "jpeg" and "webp".
         calls_per_child: a child is replaced after so many calls, against slow leaks.
         resident_bytes: a child that holds more than this after a call is replaced.
+        encoder_threads: processors that one encoding of a video may use; workers run side by side already.
     """
 
     def __init__(
@@ -65,11 +72,13 @@ class SandboxedMediaEngine:
         formats: Sequence[str] = ("jpeg", "webp"),
         calls_per_child: int = 500,
         resident_bytes: int = 768 << 20,
+        encoder_threads: int = 1,
     ) -> None:
         self.limits = limits or Limits()
         self._formats = tuple(formats)
         self._calls_per_child = calls_per_child
         self._resident_bytes = resident_bytes
+        self._encoder_threads = encoder_threads
         self._lock = threading.Lock()
         self._idle: list[_Child] = []
         self._all: set[_Child] = set()
@@ -107,6 +116,53 @@ class SandboxedMediaEngine:
         """See `domain.ports.MediaEngine.perceptual_hash`."""
         return self._call("perceptual_hash", source, Hashed)
 
+    def encode(self, source: Path, into: Path, found: VideoAnalyzed, planned: TranscodePlanned, part: int) -> Encoded:
+        """See `domain.ports.MediaEngine.encode`."""
+        work = planned.parts[part]
+        options: dict[str, Any] = {
+            "into": str(into),
+            "format": found.container,
+            "rate": planned.frame_rate,
+            "threads": self._encoder_threads,
+        }
+        if work.media == "audio":
+            options["copy"] = planned.audio == "copy"
+            return self._call("encode_audio", source, Encoded, options, _ENCODE_SECONDS, MAX_FILE_EVER)
+        options |= {
+            "first": work.first_frame,
+            "end": work.end_frame,
+            "gop": planned.gop_frames,
+            "segment": planned.segment_frames,
+            "rungs": [msgspec.to_builtins(rung) for rung in planned.renditions],
+            "rotation": found.video.rotation,
+            "mirrored": found.video.mirrored,
+            "interlaced": found.video.interlaced,
+            "hdr": planned.tone_map or "",
+        }
+        return self._call("encode_video", source, Encoded, options, _ENCODE_SECONDS, MAX_FILE_EVER)
+
+    def join(
+        self,
+        source: Path,
+        into: Path,
+        found: VideoAnalyzed,
+        planned: TranscodePlanned,
+        pictures: Sequence[Path],
+        sound: Path | None,
+        *,
+        copy_sound: bool,
+    ) -> Joined:
+        """See `domain.ports.MediaEngine.join`."""
+        options = {
+            "into": str(into),
+            "format": found.container,
+            "rate": planned.frame_rate,
+            "pictures": [str(path) for path in pictures],
+            "sound": str(sound or ""),
+            "copy_sound": copy_sound,
+        }
+        return self._call("join_mp4", source, Joined, options, _ENCODE_SECONDS, MAX_FILE_EVER)
+
     def cpu_seconds(self) -> float:
         """Processor time that this thread's calls have used in children so far."""
         return float(getattr(self._used, "seconds", 0.0))
@@ -139,14 +195,30 @@ class SandboxedMediaEngine:
         self.close()
 
     def _call(
-        self, call: str, source: Path, result: type[T], options: dict[str, Any] | None = None, seconds: float = 0.0
+        self,
+        call: str,
+        source: Path,
+        result: type[T],
+        options: dict[str, Any] | None = None,
+        seconds: float = 0.0,
+        max_file_bytes: int = MAX_FILE,
     ) -> T:
-        """Run one of `child.CALLS` in a child, at most so many seconds (0: the limits' own)."""
+        """Run one of `child.CALLS` in a child.
+
+        Args:
+            call: name of the call.
+            source: the file to read.
+            result: what it answers with.
+            options: further arguments, plain values only.
+            seconds: wall time that it may take; 0: the limits' own.
+            max_file_bytes: length of any one file that it may write; never more than 8 GiB.
+        """
         child = self._take()
         healthy = False
         seconds = seconds or self.limits.max_seconds
         try:
-            reply = child.call(Request(call, str(source), options or {}, seconds=seconds), seconds)
+            request = Request(call, str(source), options or {}, seconds=seconds, max_file_bytes=max_file_bytes)
+            reply = child.call(request, seconds)
             healthy = child.calls < self._calls_per_child and reply.resident_bytes <= self._resident_bytes
         finally:
             self._give_back(child, healthy)
@@ -203,8 +275,8 @@ class _Child:
         self._limits = limits
         self._errors: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the child
         self.calls = 0
-        self._process = subprocess.Popen(  # our own interpreter and module
-            [sys.executable, "-P", "-m", "adapters.media.child"],
+        self._process = subprocess.Popen(  # noqa: S603 - our own command, nothing of the file in it
+            _COMMAND,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
