@@ -220,6 +220,21 @@ def _statements(step: StepShape, own: str) -> list[str]:
           Resource: !GetAtt DerivedBucket.Arn
         """
     )
+    if step.views:
+        arn = "arn:${AWS::Partition}:dynamodb:${AWS::Region}:${AWS::AccountId}:table/photovault-${Stage}-view-"
+        tables = "".join(f"\n            - !Sub {arn}{view}_g*" for view in step.views)
+        found.append(
+            f"""
+            - Sid: ReadAndWriteViews
+              Effect: Allow
+              Action: [dynamodb:GetItem, dynamodb:BatchGetItem, dynamodb:PutItem, dynamodb:UpdateItem, dynamodb:Query]
+              Resource:{tables.replace("            - ", "                - ")}
+            - Sid: Checkpoints
+              Effect: Allow
+              Action: [dynamodb:GetItem, dynamodb:Query, dynamodb:UpdateItem, dynamodb:DeleteItem]
+              Resource: !GetAtt CheckpointTable.Arn
+            """
+        )
     return found
 
 

@@ -190,7 +190,7 @@ class Cloud:
         """The decoders; they start with the first file."""
         from adapters.media.sandbox import SandboxedMediaEngine
 
-        return SandboxedMediaEngine()
+        return SandboxedMediaEngine(encoder_threads=os.cpu_count() or 1)  # one message at a time
 
     @cached_property
     def worker(self) -> Worker:

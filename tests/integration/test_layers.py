@@ -16,10 +16,11 @@ from domain.pipeline import PIPELINE
 from infrastructure.packages import AT_HOME, LAYERS
 from infrastructure.steps import STEPS
 from photovault.config import Settings
-from photovault.cost.measuring_media import write_photo, write_video
+from photovault.cost.measuring_media import write_photo
 from photovault.importer import find_files, import_files
 from photovault.runtime import catch_up
 from photovault.vault import Vault
+from tests.support.films import write_webm
 
 OWNER = "anna"
 
@@ -43,7 +44,7 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Outcome
     for folder in ("originals", "absent"):
         (place / folder).mkdir()
     write_photo(place / "originals" / "a.jpg", 1)
-    write_video(place / "originals" / "b.mp4", 1, 1)
+    write_webm(place / "originals" / "b.webm")
     found: dict[str, list[Outcome]] = {step.name: [] for step in PIPELINE}
     with Vault(Settings(place / "vault", OWNER, 1), create=True) as vault:
         import_files(vault, find_files([place / "originals"]))

@@ -27,7 +27,7 @@ WILDCARD_IS_DEMANDED = {
     "xray:GetSamplingTargets",
 }
 
-READ_ORIGINALS = {"validate", "metadata", "renditions"}
+READ_ORIGINALS = {"validate", "metadata", "renditions", "video", "fingerprint", "encode", "join"}
 """Steps that open what was uploaded; the others work on events and on what was derived."""
 
 NEEDS: Mapping[str, Mapping[str, str]] = {
@@ -58,6 +58,13 @@ NEEDS: Mapping[str, Mapping[str, str]] = {
             "sqs:GetQueueUrl": f"{step.name.capitalize()}DeadLetters",
         }
         for step in PIPELINE
+    },
+    "duplicates": {
+        "dynamodb:PutItem": "EventTable",
+        "dynamodb:Query": "FingerprintsView",
+        "dynamodb:UpdateItem": "FingerprintsView",
+        "dynamodb:GetItem": "CheckpointTable",
+        "sqs:SendMessage": "DuplicatesDeadLetters",
     },
     "replay-plan": {
         "dynamodb:CreateTable": "GalleryView",
