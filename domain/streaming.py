@@ -49,7 +49,7 @@ class Part(Struct, frozen=True):
     end_frame: Annotated[int, Meta(description="Picture after the last one.", ge=0)] = 0
 
 
-class Segment(Struct, frozen=True, array_like=True):
+class Segment(Struct, frozen=True):
     """A piece that a player fetches at once; segments lie one behind the other, after the file's head."""
 
     bytes: Annotated[int, Meta(description="Its length.", extra_json_schema=_Bytes, ge=1)]

@@ -17,7 +17,9 @@ from domain.events import (
     PosterExtracted,
     RenditionsGenerated,
     ReprocessRequested,
+    StepSkipped,
     VideoAnalyzed,
+    VideoTranscoded,
 )
 from projections.base import Locate, Projection
 
@@ -60,6 +62,9 @@ class GalleryItem(Struct, frozen=True, array_like=True):
     place: Named | None = None
     duration_ms: int | None = None  # of a video
     preview: Picture | None = None  # a video's short moving picture (WebP)
+    plays: str | None = None  # what of a video plays everywhere: "original" or "mp4"; None: not known yet
+    mp4: Picture | None = None
+    stream: str | None = None  # HLS master playlist's blob
 
 
 def _uploaded(item: GalleryItem, event: AssetUploaded, commit: Commit) -> GalleryItem:
@@ -110,6 +115,21 @@ def _poster(item: GalleryItem, event: PosterExtracted, commit: Commit) -> Galler
     return structs.replace(item, preview=Picture(p.blob, p.width, p.height, p.size_bytes) if p else None)
 
 
+def _transcoded(item: GalleryItem, event: VideoTranscoded, commit: Commit) -> GalleryItem:
+    made = event.mp4
+    return structs.replace(
+        item,
+        plays="original" if event.original_plays else "mp4",
+        mp4=Picture(made.blob, made.width, made.height, made.size_bytes) if made else None,
+        stream=event.master,
+    )
+
+
+def _skipped(item: GalleryItem, event: StepSkipped, commit: Commit) -> GalleryItem:
+    """`transcode` is skipped where the original plays everywhere."""
+    return structs.replace(item, plays="original") if event.run.step == "transcode" else item
+
+
 def _processed(item: GalleryItem, event: AssetProcessed, commit: Commit) -> GalleryItem:
     return structs.replace(item, state=event.state)
 
@@ -120,7 +140,7 @@ def _again(item: GalleryItem, event: ReprocessRequested, commit: Commit) -> Gall
 
 def _quarantined(item: GalleryItem, event: FileQuarantined, commit: Commit) -> GalleryItem:
     """What is refused is never shown, even when an earlier look at it found it harmless."""
-    return structs.replace(item, renditions={}, thumbhash=None, preview=None)
+    return structs.replace(item, renditions={}, thumbhash=None, preview=None, plays=None, mp4=None, stream=None)
 
 
 def _offset(minutes: int | None) -> str:
@@ -134,7 +154,7 @@ class Gallery(Projection[GalleryItem]):
     """An owner's assets by the time they were taken, and by state."""
 
     name = "gallery"
-    version = 2
+    version = 3
     about = "an owner's timeline: one row an asset, with date, place, camera and pictures"
     indexes = ("timeline", "state")
     state = GalleryItem
@@ -147,6 +167,8 @@ class Gallery(Projection[GalleryItem]):
         RenditionsGenerated: _rendered,
         VideoAnalyzed: _analyzed,
         PosterExtracted: _poster,
+        VideoTranscoded: _transcoded,
+        StepSkipped: _skipped,
         AssetProcessed: _processed,
         ReprocessRequested: _again,
     }
@@ -176,6 +198,9 @@ class Gallery(Projection[GalleryItem]):
             "renditions": {name: _shown(picture, locate) for name, picture in state.renditions.items()},
             "duration_ms": state.duration_ms,
             "preview": _shown(state.preview, locate) if state.preview else None,
+            "plays": state.plays,
+            "mp4": _shown(state.mp4, locate) if state.mp4 else None,
+            "stream": locate(state.stream) if state.stream else None,
         }
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from msgspec import Struct, structs
 
 from domain.commits import Commit
-from domain.events import AssetUploaded, FileQuarantined, PosterExtracted, RenditionsGenerated
+from domain.events import AssetUploaded, FileQuarantined, PosterExtracted, RenditionsGenerated, VideoTranscoded
 from projections.base import Locate, Projection
 
 
@@ -31,6 +31,8 @@ class RenditionSet(Struct, frozen=True, array_like=True):
     engine: str | None = None
     original: str = ""  # blob
     of_video: tuple[Picture, ...] = ()  # a video's poster, preview and scrub strip
+    web: tuple[Picture, ...] = ()  # a video's MP4 that plays everywhere, and the playlists of its stream's renditions
+    stream: str | None = None  # HLS master playlist's blob
 
 
 def _uploaded(state: RenditionSet, event: AssetUploaded, commit: Commit) -> RenditionSet:
@@ -39,7 +41,9 @@ def _uploaded(state: RenditionSet, event: AssetUploaded, commit: Commit) -> Rend
 
 def _rendered(state: RenditionSet, event: RenditionsGenerated, commit: Commit) -> RenditionSet:
     pictures = tuple([Picture(r.name, r.format, r.blob, r.width, r.height, r.size_bytes) for r in event.renditions])
-    return RenditionSet(state.asset, pictures, event.thumbhash, event.engine, state.original, state.of_video)
+    return RenditionSet(
+        state.asset, pictures, event.thumbhash, event.engine, state.original, state.of_video, state.web, state.stream
+    )
 
 
 def _poster(state: RenditionSet, event: PosterExtracted, commit: Commit) -> RenditionSet:
@@ -50,21 +54,29 @@ def _poster(state: RenditionSet, event: PosterExtracted, commit: Commit) -> Rend
     return structs.replace(state, of_video=tuple(pictures))
 
 
+def _transcoded(state: RenditionSet, event: VideoTranscoded, commit: Commit) -> RenditionSet:
+    made = [Picture(r.name, "hls", r.playlist, r.width, r.height, r.size_bytes) for r in event.renditions]
+    if event.mp4 is not None:
+        made.insert(0, Picture("web", "mp4", event.mp4.blob, event.mp4.width, event.mp4.height, event.mp4.size_bytes))
+    return structs.replace(state, web=tuple(made), stream=event.master)
+
+
 def _quarantined(state: RenditionSet, event: FileQuarantined, commit: Commit) -> RenditionSet:
-    return structs.replace(state, renditions=(), thumbhash=None, of_video=())
+    return structs.replace(state, renditions=(), thumbhash=None, of_video=(), web=(), stream=None)
 
 
 class Renditions(Projection[RenditionSet]):
     """Pictures by asset."""
 
     name = "renditions"
-    version = 2
-    about = "every picture made of an asset: name, format, size, where it is"
+    version = 3
+    about = "every picture and video made of an asset: name, format, size, where it is"
     state = RenditionSet
     on = {
         AssetUploaded: _uploaded,
         RenditionsGenerated: _rendered,
         PosterExtracted: _poster,
+        VideoTranscoded: _transcoded,
         FileQuarantined: _quarantined,
     }
 
@@ -84,6 +96,7 @@ class Renditions(Projection[RenditionSet]):
                     "height": r.height,
                     "bytes": r.bytes,
                 }
-                for r in (*state.renditions, *state.of_video)
+                for r in (*state.renditions, *state.of_video, *state.web)
             ],
+            "stream": locate(state.stream) if state.stream else None,
         }

@@ -20,12 +20,14 @@ from adapters.local.views import SqliteViewStore
 from adapters.media.sidecar import read_sidecar
 from domain.commits import Commit, split_stream
 from domain.errors import MediaRejected, NotFound
+from domain.events import TranscodePlanned, VideoAnalyzed
 from domain.eventstore import EventStore
 from domain.media import Hashed, Inspection, Limits, RawMetadata, RawSidecar, Rendered, RenditionFile
 from domain.parking import Parking
 from domain.pipeline import PIPELINE
 from domain.ports import Delivery, Row, ViewTable
-from domain.video import PosterPicture, PreviewFile, VideoQuality, VideoReport, VideoTrack
+from domain.streaming import Encoded, EncodedFile, Joined, Segment
+from domain.video import AudioTrack, PosterPicture, PreviewFile, VideoQuality, VideoReport, VideoTrack
 from events_schema.codec import EventCodec
 from photovault.config import Settings
 from photovault.lookalikes import IndexedLookalikes
@@ -100,10 +102,10 @@ class FakeMediaEngine:
             fast_start=True,
             fragmented=False,
             video=VideoTrack(
-                codec="h264", width=width, height=height, coded_width=width, coded_height=height, frame_rate=30.0
+                codec="hevc", width=width, height=height, coded_width=width, coded_height=height, frame_rate=30.0
             ),
-            audio=None,
-            audio_tracks=0,
+            audio=AudioTrack(codec="pcm_s16le", channels=2, sample_rate=48_000),
+            audio_tracks=1,
             web_obstacles=(),
             quality=VideoQuality(verdict="good", samples=8),
             poster=PosterPicture(
@@ -141,6 +143,46 @@ class FakeMediaEngine:
         mark = source.read_text().partition(" of ")[2]
         known = self.looks.get(mark, hashlib.sha256(mark.encode()).hexdigest()[:16])
         return Hashed(known, "" if known else "it is blank")
+
+    def encode(self, source: Path, into: Path, found: VideoAnalyzed, planned: TranscodePlanned, part: int) -> Encoded:
+        """One file for each rendition, or one for the sound, that holds the video's mark and the part's number."""
+        *_, mark = self._look("encode", source)
+        audio = planned.parts[part].media == "audio"
+        files = []
+        for name in ["audio"] if audio else [rung.name for rung in planned.renditions]:
+            place = into / f"{name}.mp4"
+            place.write_text(f"{name} of {mark}, part {part}")
+            size = place.stat().st_size
+            files.append(
+                EncodedFile(
+                    rendition=name,
+                    path=str(place),
+                    bytes=size,
+                    head_bytes=4,
+                    head_sha256=hashlib.sha256(name.encode()).hexdigest(),
+                    timescale=1000,
+                    segments=(Segment(size - 4, 3000),),
+                    codecs="mp4a.40.2" if audio else "avc1.640028",
+                )
+            )
+        return Encoded(files=tuple(files), engine="fake 1")
+
+    def join(
+        self,
+        source: Path,
+        into: Path,
+        found: VideoAnalyzed,
+        planned: TranscodePlanned,
+        pictures: Sequence[Path],
+        sound: Path | None,
+        *,
+        copy_sound: bool,
+    ) -> Joined:
+        """All that it is given, one behind the other."""
+        self._look("join", source)
+        place = into / "video.mp4"
+        place.write_bytes(b"".join(path.read_bytes() for path in [*pictures, *([sound] if sound else [])]))
+        return Joined(str(place), place.stat().st_size)
 
     def cpu_seconds(self) -> float:
         """It costs nothing."""

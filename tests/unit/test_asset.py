@@ -91,11 +91,11 @@ class TestBegin:
 
     def test_a_poster_makes_renditions_due_in_the_commit_of_its_analysis(self) -> None:
         asset = given(uploaded(), video(), metadata(), [analyzed(), poster()]).asset
-        assert set(asset.due()) == {"renditions"}
+        assert set(asset.due()) == {"renditions", "transcode"}
         assert (asset.video, asset.poster) == (analyzed(), poster())
-        given(uploaded(), video(), metadata(), [analyzed(), poster()]).when_ends(renditions()).then(
-            renditions(), processed()
-        )
+        given(uploaded(), video(), metadata(), [analyzed(), poster()], skipped("transcode")).when_ends(
+            renditions()
+        ).then(renditions(), processed())
 
     def test_a_video_that_can_t_be_analysed_ends_without_renditions(self) -> None:
         given(uploaded(), video(), metadata()).when_ends(given_up("video")).then(

@@ -205,7 +205,9 @@ class TestProcessing:
             {"assets": {"total": 1, "processing": 1}} | analysis | {"step:video": {"waiting": 1}}
         )
         Projected(ProcessingView()).given("v1", *FILM[:4]).then_totals(
-            {"assets": {"total": 1, "processing": 1}} | analysis | {"step:renditions": {"waiting": 1}}
+            {"assets": {"total": 1, "processing": 1}}
+            | analysis
+            | {"step:renditions": {"waiting": 1}, "step:transcode": {"waiting": 1}}
         )
         Projected(ProcessingView()).given("v1", *FILM).then_totals(
             {"assets": {"total": 1, "done": 1}} | analysis | {"step:renditions": {"done": 1}}
