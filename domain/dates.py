@@ -220,7 +220,7 @@ def _candidates(tags: Tags, file_name: str, modified_at: datetime | None, notes:
 
 
 _QUICKTIME_LOCAL = "com.apple.quicktime.creationdate"
-_GOPRO = re.compile(r"G[HXPL](\d{6}|\d{4}|OPR\d{4})\.(MP4|LRV|360)", re.ASCII | re.IGNORECASE)
+_GOPRO = re.compile(r"G(?:[HXPL]\d{6}|OPR\d{4})\.(?:MP4|LRV|360)", re.ASCII | re.IGNORECASE)
 
 
 def _from_container(
