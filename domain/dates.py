@@ -1,8 +1,8 @@
 """When a photo was taken: every answer that a file offers, judged and put in order. Pure, and never raises.
 
 Order, best first: an XMP sidecar that says otherwise than the file, EXIF DateTimeOriginal, EXIF DateTimeDigitized, the
-GPS clock, the video container's own dates, Google Takeout, EXIF DateTime (often the moment of an edit), XMP, the file's
-name, and last the file's modification time. Dates out of names are read in `domain.names`.
+GPS clock, the video container's own dates, XMP's original dates, Google Takeout, XMP CreateDate, EXIF DateTime (often
+the moment of an edit), the file's name (`domain.names`), and last the file's modification time.
 """
 
 from __future__ import annotations
@@ -208,11 +208,8 @@ def _candidates(tags: Tags, file_name: str, modified_at: datetime | None, notes:
         found += edited[:2]
     found.append(_from_gps(tags, notes))
     found += _from_container(tags, file_name, named, notes)
-    found.append(_from_takeout(tags))
-    found.append(exif[2])
-    found.append(edited[2])
-    found += [_from_text(f"xmp:{name.split(':')[1]}", tags.get(f"XMP:{name}"), notes) for name in _XMP_DATES]
-    found.append(named)
+    xmp = [_from_text(f"xmp:{name.split(':')[1]}", tags.get(f"XMP:{name}"), notes) for name in _XMP_DATES]
+    found += [*xmp[:2], _from_takeout(tags), edited[2], xmp[2], exif[2], named]
     if modified_at:
         found.append(DateCandidate("file_modified", show(modified_at.astimezone(UTC).replace(tzinfo=None)), 0))
     kept = [c for c in found if c and _plausible(c, notes)]
@@ -220,7 +217,7 @@ def _candidates(tags: Tags, file_name: str, modified_at: datetime | None, notes:
 
 
 _QUICKTIME_LOCAL = "com.apple.quicktime.creationdate"
-_GOPRO = re.compile(r"G[HXPL](\d{6}|\d{4}|OPR\d{4})\.(MP4|LRV|360)", re.ASCII | re.IGNORECASE)
+_GOPRO = re.compile(r"G(?:[HXPL]\d{6}|OPR\d{4})\.(?:MP4|LRV|360)", re.ASCII | re.IGNORECASE)
 
 
 def _from_container(

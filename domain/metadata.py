@@ -76,6 +76,7 @@ def extract(
         zone_of=zone_of,
         notes=notes,
     )
+    rating = _rating(edited if "XMP:xmp:Rating" in edited else raw.tags, notes)
     return Extracted(
         taken_at,
         utc,
@@ -86,7 +87,7 @@ def extract(
         or _description(takeout, "Takeout:description")
         or _description(raw.tags, *_DESCRIPTIONS),
         tuple(dict.fromkeys(notes))[:MAX_NOTES],
-        _rating(edited, notes) if "XMP:xmp:Rating" in edited else _rating(raw.tags, notes),
+        rating,
         _keywords(edited, raw.tags),
     )
 

@@ -48,7 +48,8 @@ class Sidecar(Struct, frozen=True):
 
 def could_be(name: str) -> SidecarKind | None:
     """The kind of sidecar that a file of this name would be."""
-    return _KINDS.get(name.rpartition(".")[2].casefold()) if "." in name else None
+    stem, _, extension = name.rpartition(".")
+    return _KINDS.get(extension.casefold()) if stem else None
 
 
 def sounds_like(kind: SidecarKind, data: bytes) -> bool:
@@ -78,7 +79,7 @@ def sidecars_of(names: Iterable[str]) -> Mapping[str, tuple[Sidecar, ...]]:
             xmps.append(name)
     stems: dict[str, list[str]] = defaultdict(list)
     for same in media:
-        stems[same.rpartition(".")[0]].append(same)
+        stems[same.rpartition(".")[0] or same].append(same)
     for xmp in xmps:
         for owner in _owners_of_xmp(_same(xmp)[: -len(".xmp")], media, stems):
             found[owner].append(Sidecar(xmp, "xmp"))

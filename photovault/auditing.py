@@ -137,9 +137,7 @@ def describe(event: Event) -> str:
         case AssetSeenAgain():
             return f"the same bytes are also at {event.path}"
         case SidecarAttached():
-            return (
-                f"sidecar {event.file_name} ({event.kind}, {size(event.size_bytes)}), from {event.path or 'an upload'}"
-            )
+            return f"sidecar ({event.kind}, {size(event.size_bytes)}) from {event.path or event.file_name}"
         case FileValidated():
             scan = "" if event.scan.status == "not_scanned" else f", scan: {event.scan.status}"
             frames = f", {event.frames} frames" if event.frames > 1 else ""

@@ -1,9 +1,9 @@
 """Import of folders: finds files, copies their bytes into the vault, appends AssetUploaded. Decodes nothing.
 
 A file whose path, size and time are known is not read again. Bytes that the owner's vault holds already make no second
-asset. A sidecar (XMP, Google Takeout's JSON) beside a picture is attached to it (`domain.sidecars`). What is plainly not a picture or video (a text file by name and by content, a hidden file) is refused and
-listed; anything in doubt is taken, for validation to judge by its content. How an asset gets its id:
-docs/adr/0004-asset-ids.md.
+asset. A sidecar (XMP, Google Takeout's JSON) beside a picture is attached to it. What is plainly not a picture or video
+(a text file by name and by content, a hidden file) is refused and listed; anything in doubt is taken, for validation
+to judge by its content. How an asset gets its id: docs/adr/0004-asset-ids.md.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Sidecars beside the files of an import: found in one listing of their folder, kept as blobs, attached to the asset."""
+"""Sidecars beside the files of an import: found in one listing of a folder, kept as blobs, attached to the asset."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Neighbours:
     def _folder(self, folder: Path) -> Mapping[str, Sequence[Sidecar]]:
         if folder not in self._folders:
             try:
-                names = os.listdir(folder)
+                names = os.listdir(folder)  # noqa: PTH208 - names, as many as there are
             except OSError:
                 names = []
             if len(self._folders) >= _FOLDERS_KEPT:

