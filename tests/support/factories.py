@@ -190,7 +190,7 @@ def duplicate(of: str = "a0") -> DuplicateFound:
 
 def whole_life() -> list[list[Event]]:
     """The decisions in the life of an image to which nothing untoward happens."""
-    return [[uploaded()], [validated()], [metadata()], [renditions()], [fingerprint()], [lookalikes(), processed()]]
+    return [[uploaded()], [validated()], [metadata()], [renditions(), processed()]]
 
 
 # --- recorded --------------------------------------------------------------------------------------------------------
