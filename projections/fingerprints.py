@@ -13,13 +13,14 @@ a projector that is behind, and the `duplicates` step folds streams beside the l
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from msgspec import Struct, structs
 
 from domain.commits import Commit
 from domain.events import AssetUploaded, FileQuarantined, FingerprintComputed, LookalikesFound
 from domain.likeness import ALGORITHM, Lookalike, band_values
-from projections.base import OtherRow, Projection
+from projections.base import Locate, OtherRow, Projection, plain
 
 __all__ = ["Fingerprint", "Fingerprints", "asset_in", "band_range", "by_range", "pixels_range"]
 
@@ -111,6 +112,17 @@ class Fingerprints(Projection[Fingerprint]):
         LookalikesFound: _found,
         FileQuarantined: _quarantined,
     }
+
+    def show(self, state: Fingerprint, locate: Locate) -> dict[str, Any]:
+        """Hashes as the event gives them."""
+        return {
+            "asset": state.asset,
+            "size_bytes": state.size_bytes,
+            "pixels": state.pixels,
+            "phash": None if state.phash is None else f"{state.phash:016x}",
+            "matches": [plain(match) | {"distance": match.distance} for match in state.matches],
+            "more": state.more,
+        }
 
     def keys(self, state: Fingerprint) -> tuple[str | None, ...]:
         """In `lookalikes` with a match of its own: an edge is listed by the side that found it."""

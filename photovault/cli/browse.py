@@ -91,7 +91,7 @@ def query(
                 vault, projection, views, view_table, state, since, until, oldest_first, limit, cursor, everything
             )
         else:
-            high = PATHS if view == "files" else None  # rows of single paths stand behind those of the assets
+            high = PATHS if projection.has_others() else None  # rows beside those of the assets stand behind them
             page = views.query(view_table, vault.settings.owner, limit=limit, cursor=cursor, high=high)
         items = [projection.show(projection.decode(row.data), vault.locate) for row in page.rows]
         if sheet is not None:

@@ -324,15 +324,7 @@ def duplicate(of: str = "a0") -> DuplicateFound:
 
 def whole_life() -> list[list[Event]]:
     """The decisions in the life of an image to which nothing untoward happens."""
-    return [
-        [uploaded()],
-        [validated()],
-        [metadata()],
-        [place()],
-        [renditions()],
-        [fingerprint()],
-        [lookalikes(), processed()],
-    ]
+    return [[uploaded()], [validated()], [metadata()], [place()], [renditions(), processed()]]
 
 
 # --- recorded --------------------------------------------------------------------------------------------------------

@@ -136,9 +136,11 @@ class TestFinish:
     def test_validation_of_an_image_leaves_the_rest_to_do(self) -> None:
         given(uploaded()).when_ends(validated()).then(validated())
 
+    @pytest.mark.usefixtures("renditions_come_last")
     def test_the_end_of_the_last_step_says_that_the_asset_is_processed(self) -> None:
         given(uploaded(), validated(), metadata(), place()).when_ends(renditions()).then(renditions(), processed())
 
+    @pytest.mark.usefixtures("renditions_come_last")
     def test_the_order_of_the_last_steps_does_not_matter(self) -> None:
         given(uploaded(), validated(), renditions()).when_ends(metadata()).then(metadata())
         given(uploaded(), validated(), renditions(), metadata()).when_ends(place()).then(place(), processed())
@@ -164,11 +166,13 @@ class TestFinish:
     def test_a_refused_file_ends_quarantined(self) -> None:
         given(uploaded()).when_ends(quarantined()).then(quarantined(), processed("quarantined"))
 
+    @pytest.mark.usefixtures("renditions_come_last")
     def test_a_step_given_up_makes_the_asset_given_up(self) -> None:
         given(uploaded(), validated(), given_up("metadata")).when_ends(renditions()).then(
             renditions(), processed("given_up")
         )
 
+    @pytest.mark.usefixtures("renditions_come_last")
     def test_two_steps_that_end_at_once_say_processed_exactly_once(self) -> None:
         """Both decide on the same state; the slower one conflicts, and decides again on what the faster one left."""
         before = [uploaded(), validated()]
@@ -180,6 +184,7 @@ class TestFinish:
         again = fold(STREAM, recorded(*before, metadata(), place()))
         assert finish(again, slower, [renditions()]) == [renditions(), processed()]
 
+    @pytest.mark.usefixtures("renditions_come_last")
     @pytest.mark.parametrize(
         "order",
         [
@@ -360,6 +365,7 @@ class TestReprocess:
         given(*past).when_ends(validated()).then(validated())
         assert set(given(*past, validated()).asset.due()) == {"metadata", "renditions"}
 
+    @pytest.mark.usefixtures("renditions_come_last")
     def test_a_quarantined_file_that_turns_out_sound_is_no_longer_quarantined(self) -> None:
         past = [uploaded(), [quarantined(), processed("quarantined")], reprocess("validate"), validated(), metadata()]
         given(*past, place()).when_ends(renditions()).then(renditions(), processed())
@@ -368,6 +374,7 @@ class TestReprocess:
         past = [*whole_life(), reprocess("validate")]
         given(*past).when_ends(quarantined()).then(quarantined(), processed("quarantined"))
 
+    @pytest.mark.usefixtures("renditions_come_last")
     def test_a_step_given_up_that_then_succeeds_makes_the_asset_done(self) -> None:
         past = [uploaded(), validated(), metadata(), [given_up("renditions"), processed("given_up")]]
         given(*past, reprocess("renditions")).when_ends(renditions()).then(renditions(), processed())

@@ -235,6 +235,7 @@ class Between:
 
 
 class TestRaces:
+    @pytest.mark.usefixtures("renditions_come_last")
     def test_a_step_that_loses_to_another_decides_again_and_both_are_kept(self, vault: MemoryVault) -> None:
         upload(vault)
         deliver(vault)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from domain.media import Camera, Position, TakenAt
 from projections.files import Files, path_key
 from projections.gallery import Gallery
@@ -156,6 +158,7 @@ class TestProcessing:
             {"assets": {"total": 1, "processing": 1}, "step:validate": {"waiting": 1}}
         ).then_index("attention")
 
+    @pytest.mark.usefixtures("renditions_come_last")
     def test_each_step_has_the_status_of_its_last_outcome(self) -> None:
         past = [[uploaded()], [validated()], [failed("metadata")], [renditions()]]
         Projected(ProcessingView()).given("a1", *past).then_totals(
