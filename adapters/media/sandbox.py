@@ -199,7 +199,7 @@ class _Child:
         self._limits = limits
         self._errors: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the child
         self.calls = 0
-        self._process = subprocess.Popen(
+        self._process = subprocess.Popen(  # noqa: S603 - our own command, nothing of the file in it
             _COMMAND,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
