@@ -87,7 +87,7 @@ class Vault:
             raise PhotoVaultError(f"{', '.join(missing)} not installed: pip install 'photovault[media]'")
         from adapters.media.sandbox import SandboxedMediaEngine
 
-        return SandboxedMediaEngine()
+        return SandboxedMediaEngine(writable=(self.scratch,))
 
     @cached_property
     def worker(self) -> Worker:
