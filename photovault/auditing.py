@@ -25,6 +25,7 @@ from domain.events import (
     Outcome,
     RenditionsGenerated,
     ReprocessRequested,
+    Scan,
     StepFailed,
     StepGivenUp,
     StepSkipped,
@@ -127,11 +128,11 @@ def describe(event: Event) -> str:
         case AssetSeenAgain():
             return f"the same bytes are also at {event.path}"
         case FileValidated():
-            scan = "" if event.scan.status == "not_scanned" else f", scan: {event.scan.status}"
+            scan = "" if event.scan.status == "not_scanned" else f", scan: {event.scan.status}{_by(event.scan)}"
             frames = f", {event.frames} frames" if event.frames > 1 else ""
             return _noted(f"{event.media_type}, {event.width} x {event.height}{frames}{scan}", event.notes)
         case FileQuarantined():
-            return f"refused ({event.code}): {event.reason}"
+            return f"refused ({event.code}): {event.reason}{_by(event.scan)}"
         case DuplicateFound():
             return f"the same file is in the vault already, as asset {event.of}"
         case MetadataExtracted():
@@ -157,6 +158,12 @@ def describe(event: Event) -> str:
         case ContentClaimed():
             return f"the content of asset {event.asset}"
     return ""
+
+
+def _by(scan: Scan) -> str:
+    """Who scanned, with which signatures; nothing where nobody did."""
+    named = ", ".join(filter(None, (scan.engine, scan.signatures and f"signatures {scan.signatures}")))
+    return f" (by {named})" if named else ""
 
 
 def _metadata(event: MetadataExtracted) -> str:

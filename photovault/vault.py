@@ -18,7 +18,8 @@ from adapters.local.views import SqliteViewStore
 from domain.errors import NotFound, PhotoVaultError
 from domain.eventstore import EventStore, utc_now
 from domain.parking import Parking
-from domain.ports import MediaEngine
+from domain.ports import MediaEngine, Scanner
+from domain.scanning import NoScanner
 from events_schema.codec import EventCodec
 from photovault.config import Settings
 from projections import PROJECTIONS, Projection
@@ -90,12 +91,33 @@ class Vault:
         return SandboxedMediaEngine(writable=(self.scratch,))
 
     @cached_property
+    def scanner(self) -> Scanner:
+        """The malware scanner that the settings name.
+
+        Raises:
+            InvalidInput: its address can't be one.
+        """
+        if self.settings.clamd is None:
+            return NoScanner()
+        from adapters.scan.clamd import ClamdScanner
+
+        return ClamdScanner(self.settings.clamd)
+
+    @cached_property
     def worker(self) -> Worker:
         """Runs the steps."""
         from adapters.media.zones import zone_of
         from steps.catalogue import STEP_FUNCTIONS
 
-        ports = Ports(self.store, self.blobs, self.media, zone_of, self.scratch)
+        ports = Ports(
+            self.store,
+            self.blobs,
+            self.media,
+            zone_of,
+            self.scratch,
+            scanner=self.scanner,
+            serving=self.settings.serving,
+        )
         return Worker(STEP_FUNCTIONS, ports, self.clock)
 
     @property

@@ -16,6 +16,7 @@ from domain.events import (
     RenditionsGenerated,
     ReprocessRequested,
 )
+from domain.scanning import Safety
 from projections.base import Locate, Projection
 
 
@@ -45,6 +46,7 @@ class GalleryItem(Struct, frozen=True, array_like=True):
     camera: str | None = None
     thumbhash: str | None = None
     renditions: dict[str, Picture] = {}
+    safety: Safety = "unknown"
 
 
 def _uploaded(item: GalleryItem, event: AssetUploaded, commit: Commit) -> GalleryItem:
@@ -57,7 +59,7 @@ def _uploaded(item: GalleryItem, event: AssetUploaded, commit: Commit) -> Galler
 
 
 def _validated(item: GalleryItem, event: FileValidated, commit: Commit) -> GalleryItem:
-    return structs.replace(item, kind=event.kind, width=event.width, height=event.height)
+    return structs.replace(item, kind=event.kind, width=event.width, height=event.height, safety=event.scan.status)
 
 
 def _described(item: GalleryItem, event: MetadataExtracted, commit: Commit) -> GalleryItem:
@@ -91,7 +93,7 @@ def _again(item: GalleryItem, event: ReprocessRequested, commit: Commit) -> Gall
 
 def _quarantined(item: GalleryItem, event: FileQuarantined, commit: Commit) -> GalleryItem:
     """What is refused is never shown, even when an earlier look at it found it harmless."""
-    return structs.replace(item, renditions={}, thumbhash=None)
+    return structs.replace(item, renditions={}, thumbhash=None, safety="refused")
 
 
 def _offset(minutes: int | None) -> str:
@@ -105,7 +107,7 @@ class Gallery(Projection[GalleryItem]):
     """An owner's assets by the time they were taken, and by state."""
 
     name = "gallery"
-    version = 1
+    version = 2
     about = "an owner's timeline: one row an asset, with date, place, camera and pictures"
     indexes = ("timeline", "state")
     state = GalleryItem
@@ -124,6 +126,14 @@ class Gallery(Projection[GalleryItem]):
         when = state.taken_at or state.uploaded_at
         return when, f"{state.state}#{when}"
 
+    def safety(self, state: GalleryItem) -> Safety:
+        """See `Projection.safety`."""
+        return state.safety
+
+    def withhold(self, state: GalleryItem) -> GalleryItem:
+        """Without pictures, and without the placeholder, which is a small picture too."""
+        return structs.replace(state, renditions={}, thumbhash=None)
+
     def show(self, state: GalleryItem, locate: Locate) -> dict[str, Any]:
         """The item with a path for each picture."""
         return {
@@ -140,6 +150,7 @@ class Gallery(Projection[GalleryItem]):
             "longitude": state.longitude,
             "camera": state.camera,
             "thumbhash": state.thumbhash,
+            "safety": state.safety,
             "renditions": {
                 name: {"path": locate(p.blob), "width": p.width, "height": p.height, "bytes": p.bytes}
                 for name, p in state.renditions.items()

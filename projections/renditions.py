@@ -7,7 +7,8 @@ from typing import Any
 from msgspec import Struct, structs
 
 from domain.commits import Commit
-from domain.events import AssetUploaded, FileQuarantined, RenditionsGenerated
+from domain.events import AssetUploaded, FileQuarantined, FileValidated, RenditionsGenerated
+from domain.scanning import Safety
 from projections.base import Locate, Projection
 
 
@@ -30,6 +31,7 @@ class RenditionSet(Struct, frozen=True, array_like=True):
     thumbhash: str | None = None
     engine: str | None = None
     original: str = ""  # blob
+    safety: Safety = "unknown"
 
 
 def _uploaded(state: RenditionSet, event: AssetUploaded, commit: Commit) -> RenditionSet:
@@ -38,21 +40,38 @@ def _uploaded(state: RenditionSet, event: AssetUploaded, commit: Commit) -> Rend
 
 def _rendered(state: RenditionSet, event: RenditionsGenerated, commit: Commit) -> RenditionSet:
     pictures = tuple([Picture(r.name, r.format, r.blob, r.width, r.height, r.size_bytes) for r in event.renditions])
-    return RenditionSet(state.asset, pictures, event.thumbhash, event.engine, state.original)
+    return RenditionSet(state.asset, pictures, event.thumbhash, event.engine, state.original, state.safety)
+
+
+def _validated(state: RenditionSet, event: FileValidated, commit: Commit) -> RenditionSet:
+    return structs.replace(state, safety=event.scan.status)
 
 
 def _quarantined(state: RenditionSet, event: FileQuarantined, commit: Commit) -> RenditionSet:
-    return structs.replace(state, renditions=(), thumbhash=None)
+    return structs.replace(state, renditions=(), thumbhash=None, safety="refused")
 
 
 class Renditions(Projection[RenditionSet]):
     """Pictures by asset."""
 
     name = "renditions"
-    version = 1
+    version = 2
     about = "every picture made of an asset: name, format, size, where it is"
     state = RenditionSet
-    on = {AssetUploaded: _uploaded, RenditionsGenerated: _rendered, FileQuarantined: _quarantined}
+    on = {
+        AssetUploaded: _uploaded,
+        FileValidated: _validated,
+        FileQuarantined: _quarantined,
+        RenditionsGenerated: _rendered,
+    }
+
+    def safety(self, state: RenditionSet) -> Safety:
+        """See `Projection.safety`."""
+        return state.safety
+
+    def withhold(self, state: RenditionSet) -> RenditionSet:
+        """Without pictures, and without the way to the original."""
+        return structs.replace(state, renditions=(), thumbhash=None, original="")
 
     def show(self, state: RenditionSet, locate: Locate) -> dict[str, Any]:
         """The set with a path for each picture."""
@@ -61,6 +80,7 @@ class Renditions(Projection[RenditionSet]):
             "original": locate(state.original) if state.original else None,
             "thumbhash": state.thumbhash,
             "engine": state.engine,
+            "safety": state.safety,
             "renditions": [
                 {
                     "name": r.name,

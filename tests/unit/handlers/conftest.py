@@ -12,6 +12,7 @@ import pytest
 
 from domain.commits import Commit
 from domain.eventstore import EventStore
+from domain.scanning import Serving
 from events_schema.codec import EventCodec
 from handlers.observe import logger
 from projections.projector import Projector
@@ -60,6 +61,7 @@ class NamedParts:
 
     default_owner: str | None = None
     stage = "test"
+    serving = Serving()
 
 
 class FakeCloud(MemoryVault):
