@@ -22,7 +22,8 @@ from domain.eventstore import EventStore
 from domain.media import Inspection, RawMetadata, Rendered, RenditionFile
 from domain.parking import Parking
 from domain.pipeline import PIPELINE
-from domain.ports import Delivery, Row, ViewTable
+from domain.ports import Delivery, Row, Scanner, ViewTable
+from domain.scanning import NoScanner, Serving
 from events_schema.codec import EventCodec
 from photovault.config import Settings
 from photovault.runtime import catch_up
@@ -146,8 +147,10 @@ class MemoryVault:
         clock: Clock | None = None,
         steps: Steps = STEP_FUNCTIONS,
         owner: str = OWNER,
+        scanner: Scanner | None = None,
+        serving: Serving | None = None,
     ) -> None:
-        self.settings = Settings(Path("nowhere"), owner, 1)
+        self.settings = Settings(Path("nowhere"), owner, 1, serving=serving or Serving())
         self.clock = clock or Clock(step_ms=1)
         self.commits = SqliteCommitStore(":memory:")
         self.views = SqliteViewStore(":memory:")
@@ -164,7 +167,15 @@ class MemoryVault:
         )
         self.media = FakeMediaEngine()
         self.scratch = Path(tempfile.mkdtemp(prefix="photovault-test-"))
-        self.ports = Ports(self.store, self.blobs, self.media, lambda *_: None, self.scratch)  # type: ignore[arg-type]
+        self.ports = Ports(
+            self.store,
+            self.blobs,  # type: ignore[arg-type]
+            self.media,
+            lambda *_: None,
+            self.scratch,
+            scanner=scanner or NoScanner(),
+            serving=self.settings.serving,
+        )
         self.worker = Worker(steps, self.ports, self.clock)
         self.generations.ensure(empty=True)
 
