@@ -10,6 +10,7 @@ import re
 import socket
 import struct
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from domain.errors import InvalidInput, ScanFailed
@@ -63,13 +64,25 @@ class ClamdScanner:
 
     def scan(self, blob: str, path: Path) -> Scan:
         """Send the file and wait for the verdict; see `domain.ports.Scanner.scan`."""
-        deadline = time.monotonic() + self._seconds
+        with path.open("rb") as file:
+            return self.scan_chunks(iter(lambda: file.read(_CHUNK), b""))
+
+    def scan_chunks(self, chunks: Iterable[bytes], seconds: float | None = None) -> Scan:
+        """Send bytes as they come, and wait for the verdict.
+
+        Args:
+            chunks: the content, in parts of any length but 0.
+            seconds: how long it may take; the scanner's own time when not given.
+        Raises:
+            ScanFailed: there is no verdict.
+        """
+        deadline = time.monotonic() + (self._seconds if seconds is None else seconds)
         engine, signatures = self.version()
         try:
-            with path.open("rb") as file, _Connection(self, deadline) as connection:
+            with _Connection(self, deadline) as connection:
                 try:
                     connection.send(b"zINSTREAM\0")
-                    while chunk := file.read(_CHUNK):
+                    for chunk in chunks:
                         connection.send(_LENGTH.pack(len(chunk)), chunk)
                     connection.send(_LENGTH.pack(0))
                 except (BrokenPipeError, ConnectionResetError):

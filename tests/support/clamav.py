@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 CLAMD = shutil.which("clamd") or shutil.which("clamd", path="/usr/sbin:/usr/local/sbin")
-CLAMSCAN = shutil.which("clamscan")
-MISSING = "clamd is not installed: apt-get install clamav-daemon"
+FRESHCLAM = shutil.which("freshclam")
+MISSING = "ClamAV is not installed: apt-get install clamav-daemon"
 
 EICAR = "X5O!P%@AP[4\\PZX54(P^)7CC)7}$" + "EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"
 """The test file that every scanner knows (eicar.org); in two parts, so that no scanner takes this file for it."""
