@@ -53,6 +53,9 @@ def query(
     html: Annotated[
         Path | None, typer.Option(help="gallery: write a page of thumbnails to this file.", metavar="FILE")
     ] = None,
+    sheet: Annotated[
+        Path | None, typer.Option(help="gallery: draw thumbnails with captions as one JPEG or PNG.", metavar="FILE")
+    ] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
     json: Json = False,
@@ -62,7 +65,12 @@ def query(
         refuse_others(context, "query library", "view", "as_of")
     elif asset is not None:
         refuse_others(
-            context, f"query {view} --asset", "view", "asset", "as_of", *(["html"] if view == "gallery" else ())
+            context,
+            f"query {view} --asset",
+            "view",
+            "asset",
+            "as_of",
+            *(["html", "sheet"] if view == "gallery" else ()),
         )
     elif view != "gallery":
         refuse_others(context, f"query {view}", "view", "as_of", "asset", "limit", "cursor")
@@ -79,7 +87,7 @@ def query(
             key = find_asset(vault, asset).rpartition("#")[2]
             page = views.query(view_table, vault.settings.owner, low=key, high=key + "\0", limit=1)
         elif view == "gallery":
-            everything = state is not None or (json and html is None)
+            everything = state is not None or (json and html is None) or sheet is not None
             page, hidden = _timeline(
                 vault, projection, views, view_table, state, since, until, oldest_first, limit, cursor, everything
             )
@@ -87,6 +95,14 @@ def query(
             high = PATHS if view == "files" else None  # rows of single paths stand behind those of the assets
             page = views.query(view_table, vault.settings.owner, limit=limit, cursor=cursor, high=high)
         items = [served(projection, row, vault.locate, vault.settings.serving) for row in page.rows]
+        if sheet is not None:
+            from photovault.contact_sheet import write_sheet  # Pillow, which only this needs
+
+            with progress_bar("sheet", len(items)) as bar:
+                drawn = write_sheet(items, sheet, bar.advance)
+            if not json:
+                out.print(f"{number(drawn, 'asset')} on {sheet}")
+                return
         if html is not None:
             shown = write_page(items, html)
             if not json:
@@ -101,7 +117,7 @@ def query(
 
 
 def _tell_withheld(items: list[dict[str, Any]]) -> None:
-    withheld = sum(1 for item in items if item.get("withheld") and item["safety"] != "refused")
+    withheld = sum(1 for item in items if item.get("withheld") and item["safety"] in ("not_scanned", "failed"))
     if withheld:
         out.print(
             f"[dim]pictures of {number(withheld, 'file')} are withheld: no scanner has called them clean; "
