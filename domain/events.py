@@ -173,6 +173,7 @@ class Scan(Struct, frozen=True, kw_only=True, gc=False):
     engine: Annotated[str | None, _doc("Name and version of the scanner.")] = None
     signatures: Annotated[str | None, _doc("Version or date of the signature database.")] = None
     threat: Annotated[str | None, _doc("What the scanner calls the find.")] = None
+    reason: Annotated[str, _doc("Why it failed, in a sentence for a person.", max_length=2000)] | None = None
 
 
 class FileValidated(Outcome, frozen=True, kw_only=True):
@@ -195,7 +196,7 @@ class FileValidated(Outcome, frozen=True, kw_only=True):
 class FileQuarantined(Outcome, frozen=True, kw_only=True):
     """The file is refused: kept, never served, never processed further."""
 
-    WHEN = "The content is not a picture or video, is cut short or corrupt, or is over a limit."
+    WHEN = "The content is no picture or video, is cut short, corrupt, infected or two things at once, or over a limit."
     BY = "validate"
 
     code: Annotated[str, _doc("Stable word for programs, e.g. `truncated`.", min_length=1, max_length=64)]

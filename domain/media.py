@@ -19,7 +19,10 @@ class Limits(Struct, frozen=True):
     max_image_bytes: int = 512 << 20
     max_pixels: int = 400_000_000  # 20,000 x 20,000
     max_edge_px: int = 65_535
-    max_frames: int = 5_000
+    max_frames: int = 5_000  # of an animation, or pages
+    max_video_frames: int = 10_000_000  # 12 hours at 240 a second
+    max_duration_seconds: float = 12 * 3600.0  # of a video
+    max_nesting: int = 16  # boxes, directories or elements in each other; honest files have 10 at most
     max_seconds: float = 45.0  # wall time of one decoder call
     max_memory_bytes: int = 3 << 30  # address space of one decoder process
 

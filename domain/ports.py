@@ -10,7 +10,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from domain.commits import Commit
-from domain.events import TranscodePlanned, VideoAnalyzed
+from domain.events import Scan, TranscodePlanned, VideoAnalyzed
 from domain.likeness import Lookup
 from domain.media import Hashed, Inspection, RawMetadata, RawSidecar, Rendered
 from domain.places import NearestPlace
@@ -332,6 +332,23 @@ class Queue(Protocol):
 
     def redrive(self, queue: str) -> int:
         """Make all dead letters of a queue due again; returns how many."""
+        ...
+
+
+# --- safety ----------------------------------------------------------------------------------------------------------
+
+
+class Scanner(Protocol):
+    """Looks for malware in a file before anything else reads it."""
+
+    def scan(self, blob: str, path: Path) -> Scan:
+        """Scan a blob whose bytes lie at `path`; an adapter reads whichever is nearer to its scanner.
+
+        Returns:
+            `clean`, `infected` (with the threat's name) or `not_scanned`, each with engine and signatures where known.
+        Raises:
+            ScanFailed: there is no verdict.
+        """
         ...
 
 

@@ -31,6 +31,7 @@ from domain.events import (
     PosterExtracted,
     RenditionsGenerated,
     ReprocessRequested,
+    Scan,
     SidecarAttached,
     StepFailed,
     StepGivenUp,
@@ -139,11 +140,11 @@ def describe(event: Event) -> str:
         case SidecarAttached():
             return f"sidecar ({event.kind}, {size(event.size_bytes)}) from {event.path or event.file_name}"
         case FileValidated():
-            scan = "" if event.scan.status == "not_scanned" else f", scan: {event.scan.status}"
+            scan = "" if event.scan.status == "not_scanned" else f", scan: {event.scan.status}{_by(event.scan)}"
             frames = f", {event.frames} frames" if event.frames > 1 else ""
             return _noted(f"{event.media_type}, {event.width} x {event.height}{frames}{scan}", event.notes)
         case FileQuarantined():
-            return f"refused ({event.code}): {event.reason}"
+            return f"refused ({event.code}): {event.reason}{_by(event.scan)}"
         case DuplicateFound():
             return f"the same file is in the vault already, as asset {event.of}"
         case MetadataExtracted():
@@ -213,6 +214,12 @@ def _transcoded(event: VideoTranscoded) -> str:
     names = ", ".join(f"{r.name} {r.average_bandwidth / 1e6:.1f} Mbit/s" for r in event.renditions)
     parts = ["the original plays" if event.original_plays else mp4, f"stream in {names}" if names else ""]
     return "; ".join(part for part in parts if part)
+
+
+def _by(scan: Scan) -> str:
+    """Who scanned, with which signatures; nothing where nobody did."""
+    named = ", ".join(filter(None, (scan.engine, scan.signatures and f"signatures {scan.signatures}")))
+    return f" (by {named})" if named else ""
 
 
 def _metadata(event: MetadataExtracted) -> str:

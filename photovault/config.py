@@ -10,6 +10,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from domain.errors import InvalidInput
+from domain.scanning import Serving
 
 DEFAULT_HOME = Path("~/.photovault")
 DEFAULT_OWNER = "me"
@@ -17,16 +18,19 @@ _OWNER = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}$")
 
 
 class Settings(Struct, frozen=True):
-    """Where the vault is and whose photos are meant."""
+    """Where the vault is, whose photos are meant, and what is known of a file before it is shown."""
 
     home: Path
     owner: str
     workers: int
+    clamd: str | None = None  # address of the malware scanner
+    serving: Serving = Serving()
 
     @staticmethod
     def of(environment: Mapping[str, str] = os.environ, home: Path | None = None, owner: str | None = None) -> Settings:
-        """Read `PHOTOVAULT_HOME` (default `~/.photovault`), `PHOTOVAULT_OWNER` (default `me`) and
-        `PHOTOVAULT_WORKERS` (default: the number of processors); arguments that are given win.
+        """Read `PHOTOVAULT_HOME` (default `~/.photovault`), `PHOTOVAULT_OWNER` (default `me`), `PHOTOVAULT_WORKERS`
+        (default: the number of processors), `PHOTOVAULT_CLAMD` (default: no scanner) and `PHOTOVAULT_SERVE_UNSCANNED`;
+        arguments that are given win.
 
         Raises:
             InvalidInput: a value can't be used; says which and why.
@@ -38,4 +42,22 @@ class Settings(Struct, frozen=True):
         if not workers.isdigit() or not 1 <= int(workers) <= 256:
             raise InvalidInput(f"PHOTOVAULT_WORKERS is {workers!r}; it takes a number from 1 to 256")
         place = home or Path(environment.get("PHOTOVAULT_HOME") or DEFAULT_HOME)
-        return Settings(place.expanduser().absolute(), owner, int(workers))
+        clamd = environment.get("PHOTOVAULT_CLAMD") or None
+        return Settings(
+            place.expanduser().absolute(),
+            owner,
+            int(workers),
+            clamd,
+            serving_policy(environment.get("PHOTOVAULT_SERVE_UNSCANNED"), scanner=clamd is not None),
+        )
+
+
+def serving_policy(said: str | None, *, scanner: bool, name: str = "PHOTOVAULT_SERVE_UNSCANNED") -> Serving:
+    """What may be seen: by `yes` or `no`; else, with a scanner, only what it called clean.
+
+    Raises:
+        InvalidInput: it is neither.
+    """
+    if said not in (None, "", "yes", "no"):
+        raise InvalidInput(f"{name} is {said!r}; it takes yes or no")
+    return Serving(unscanned=not scanner if not said else said == "yes")

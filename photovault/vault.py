@@ -18,7 +18,8 @@ from adapters.local.views import SqliteViewStore
 from domain.errors import NotFound, PhotoVaultError
 from domain.eventstore import EventStore, utc_now
 from domain.parking import Parking
-from domain.ports import Lookalikes, MediaEngine
+from domain.ports import Lookalikes, MediaEngine, Scanner
+from domain.scanning import NoScanner
 from events_schema.codec import EventCodec
 from photovault.config import Settings
 from projections import PROJECTIONS, Projection
@@ -87,7 +88,20 @@ class Vault:
             raise PhotoVaultError(f"{', '.join(missing)} not installed: pip install 'photovault[media]'")
         from adapters.media.sandbox import SandboxedMediaEngine
 
-        return SandboxedMediaEngine()
+        return SandboxedMediaEngine(writable=(self.scratch,))
+
+    @cached_property
+    def scanner(self) -> Scanner:
+        """The malware scanner that the settings name.
+
+        Raises:
+            InvalidInput: its address can't be one.
+        """
+        if self.settings.clamd is None:
+            return NoScanner()
+        from adapters.scan.clamd import ClamdScanner
+
+        return ClamdScanner(self.settings.clamd)
 
     @cached_property
     def worker(self) -> Worker:
@@ -104,6 +118,8 @@ class Vault:
             self.scratch,
             lookalikes=self.lookalikes,
             geocoder=OfflineGeocoder(),
+            scanner=self.scanner,
+            serving=self.settings.serving,
         )
         return Worker(STEP_FUNCTIONS, ports, self.clock)
 

@@ -21,6 +21,7 @@ from domain.events import (
     VideoAnalyzed,
     VideoTranscoded,
 )
+from domain.scanning import Safety
 from projections.base import Locate, Projection
 
 
@@ -65,6 +66,7 @@ class GalleryItem(Struct, frozen=True, array_like=True):
     plays: str | None = None  # what of a video plays everywhere: "original" or "mp4"; None: not known yet
     mp4: Picture | None = None
     stream: str | None = None  # HLS master playlist's blob
+    safety: Safety = "unknown"
 
 
 def _uploaded(item: GalleryItem, event: AssetUploaded, commit: Commit) -> GalleryItem:
@@ -77,7 +79,7 @@ def _uploaded(item: GalleryItem, event: AssetUploaded, commit: Commit) -> Galler
 
 
 def _validated(item: GalleryItem, event: FileValidated, commit: Commit) -> GalleryItem:
-    return structs.replace(item, kind=event.kind, width=event.width, height=event.height)
+    return structs.replace(item, kind=event.kind, width=event.width, height=event.height, safety=event.scan.status)
 
 
 def _described(item: GalleryItem, event: MetadataExtracted, commit: Commit) -> GalleryItem:
@@ -140,7 +142,9 @@ def _again(item: GalleryItem, event: ReprocessRequested, commit: Commit) -> Gall
 
 def _quarantined(item: GalleryItem, event: FileQuarantined, commit: Commit) -> GalleryItem:
     """What is refused is never shown, even when an earlier look at it found it harmless."""
-    return structs.replace(item, renditions={}, thumbhash=None, preview=None, plays=None, mp4=None, stream=None)
+    return structs.replace(
+        item, renditions={}, thumbhash=None, preview=None, plays=None, mp4=None, stream=None, safety="refused"
+    )
 
 
 def _offset(minutes: int | None) -> str:
@@ -154,7 +158,7 @@ class Gallery(Projection[GalleryItem]):
     """An owner's assets by the time they were taken, and by state."""
 
     name = "gallery"
-    version = 3
+    version = 4
     about = "an owner's timeline: one row an asset, with date, place, camera and pictures"
     indexes = ("timeline", "state")
     state = GalleryItem
@@ -177,6 +181,14 @@ class Gallery(Projection[GalleryItem]):
         """By date taken (by upload for an asset without one), and the same within a state."""
         when = state.taken_at or state.uploaded_at
         return when, f"{state.state}#{when}"
+
+    def safety(self, state: GalleryItem) -> Safety:
+        """See `Projection.safety`."""
+        return state.safety
+
+    def withhold(self, state: GalleryItem) -> GalleryItem:
+        """Without pictures, and without the placeholder, which is a small picture too."""
+        return structs.replace(state, renditions={}, thumbhash=None, preview=None, plays=None, mp4=None, stream=None)
 
     def show(self, state: GalleryItem, locate: Locate) -> dict[str, Any]:
         """The item with a path for each picture."""
@@ -201,6 +213,7 @@ class Gallery(Projection[GalleryItem]):
             "plays": state.plays,
             "mp4": _shown(state.mp4, locate) if state.mp4 else None,
             "stream": locate(state.stream) if state.stream else None,
+            "safety": state.safety,
         }
 
 

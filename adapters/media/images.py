@@ -14,10 +14,12 @@ from typing import Literal
 os.environ.setdefault("VIPS_CONCURRENCY", "1")  # read once, when libvips starts: workers run side by side already
 
 import pyvips
+from msgspec import structs
 
 from adapters.media.colour import ADOBE_RGB, matrix_profile, to_srgb
 from adapters.media.gif import frame_extents
 from adapters.media.header import Header, check_size, damaged, open_picture, read_header
+from adapters.media.polyglot import examine
 from adapters.media.sniff import Sniffed, sniff
 from domain.errors import MediaRejected
 from domain.media import RENDITION_SIZES, Inspection, Limits, Rendered, RenditionFile
@@ -59,12 +61,14 @@ def inspect(source: Path, limits: Limits) -> Inspection:
         MediaRejected: not a picture or video, over a limit, cut short or corrupt.
     """
     found = sniff(source, limits)
+    beyond = examine(source, found.media_type, limits)
     if found.kind == "video":
         from adapters.media import video  # PyAV takes 40 MB that pictures do not need
 
-        return video.inspect(source, found.media_type, limits)
+        seen = video.inspect(source, found.media_type, limits)
+        return structs.replace(seen, notes=(*seen.notes, *beyond))
     header = read_header(source, found.media_type, limits)
-    frames, notes = 1, list(header.notes)
+    frames, notes = 1, [*header.notes, *beyond]
     if found.media_type == "image/jpeg":
         notes += _decode_jpeg(source, header)
     elif found.media_type in ("image/png", "image/webp", "image/gif", "image/tiff"):

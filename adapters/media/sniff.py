@@ -55,8 +55,15 @@ _UNSUPPORTED: tuple[tuple[bytes, str], ...] = (
 )
 """Pictures and videos of a kind that PhotoVault does not read."""
 
+_PDF, _SVG = "a PDF document", "an SVG drawing"
+_ADVICE = {
+    _PDF: "it may carry scripts and other files; save its pages as pictures to keep them here",
+    _SVG: "it is a program that draws, and may carry scripts; export it as a PNG to keep it here",
+}
+"""Documents that people take for pictures, and what to do instead."""
+
 _OTHER: tuple[tuple[bytes, str], ...] = (
-    (b"%PDF-", "a PDF document"),
+    (b"%PDF-", _PDF),
     (b"%!PS", "a PostScript document"),
     (b"MZ", "a Windows program"),
     (b"\x7fELF", "a Linux program"),
@@ -81,7 +88,7 @@ _OTHER: tuple[tuple[bytes, str], ...] = (
 
 _TEXT: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"<\?php", re.I), "a PHP script"),
-    (re.compile(r"<svg[\s>]", re.I), "an SVG drawing"),
+    (re.compile(r"<svg[\s>]", re.I), _SVG),
     (re.compile(r"<!doctype html|<(html|head|body|script|div|iframe|form|p|a)[\s>]", re.I), "an HTML page"),
     (re.compile(r"\A\s*<\?xml", re.I), "an XML document"),
     (re.compile(r"\A#!"), "a script"),
@@ -143,10 +150,11 @@ def identify(head: bytes) -> Sniffed:
             raise _unsupported(what)
     for magic, what in _OTHER:
         if head.startswith(magic):
-            raise _not_media(what)
+            raise _document(what) if what in _ADVICE else _not_media(what)
     if b"%PDF-" in head[:1024]:
-        raise _not_media("a PDF document")
-    raise _not_media(_describe_text(head) or "data of an unknown kind")
+        raise _document(_PDF)
+    text = _describe_text(head)
+    raise _document(text) if text in _ADVICE else _not_media(text or "data of an unknown kind")
 
 
 def _riff(form: bytes) -> Sniffed:
@@ -199,6 +207,10 @@ def _describe_text(head: bytes) -> str | None:
 
 def _unsupported(what: str) -> MediaRejected:
     return MediaRejected("unsupported", f"this is {what}, a format that PhotoVault does not read")
+
+
+def _document(what: str) -> MediaRejected:
+    return MediaRejected("not_media", f"this is {what}, not a picture or a video: {_ADVICE[what]}")
 
 
 def _not_media(what: str) -> MediaRejected:

@@ -23,6 +23,7 @@ from photovault.sealing import verify_history
 from photovault.vault import Vault
 from projections import Projection
 from projections.files import PATHS
+from projections.serving import served
 
 AsOf = Annotated[
     str | None, typer.Option("--as-of", help="Show a past moment: 2026-11-24, or 2026-11-24T10:30:00Z.", metavar="TIME")
@@ -93,7 +94,7 @@ def query(
         else:
             high = PATHS if projection.has_others() else None  # rows beside those of the assets stand behind them
             page = views.query(view_table, vault.settings.owner, limit=limit, cursor=cursor, high=high)
-        items = [projection.show(projection.decode(row.data), vault.locate) for row in page.rows]
+        items = [served(projection, row, vault.locate, vault.settings.serving) for row in page.rows]
         if sheet is not None:
             from photovault.contact_sheet import write_sheet  # Pillow, which only this needs
 
@@ -106,10 +107,22 @@ def query(
             shown = write_page(items, html)
             if not json:
                 out.print(f"{number(shown, 'picture')} on {html}")
+                _tell_withheld(items)
                 return
         _show(view, items, page.cursor, json=json)
         if hidden and not json:
             out.print(f"[dim]{hidden:,} quarantined not listed: --state quarantined shows them[/dim]")
+        if not json:
+            _tell_withheld(items)
+
+
+def _tell_withheld(items: list[dict[str, Any]]) -> None:
+    withheld = sum(1 for item in items if item.get("withheld") and item["safety"] in ("not_scanned", "failed"))
+    if withheld:
+        out.print(
+            f"[dim]pictures of {number(withheld, 'file')} are withheld: no scanner has called them clean; "
+            "`photovault reprocess --step validate --all` scans again[/dim]"
+        )
 
 
 def _view(vault: Vault, name: str, as_of: str | None) -> tuple[Projection[Any], ViewTable, ViewStore]:

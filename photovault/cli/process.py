@@ -21,6 +21,7 @@ from photovault.reprocessing import Selection, dead_letters, redrive, redrive_pa
 from photovault.runtime import Runtime, Tick, catch_up
 from photovault.statistics import status_of
 from photovault.vault import Vault
+from projections.serving import served
 
 Paths = Annotated[list[Path], typer.Argument(help="Files and folders.", metavar="PATH")]
 
@@ -272,7 +273,7 @@ def _print_tour(vault: Vault) -> None:
     """Where the pictures are, and three commands to try next."""
     projection, view = vault.generations.active("gallery")
     rows = vault.views.query(view, vault.settings.owner, index="timeline", limit=500, descending=True).rows
-    items = [projection.show(projection.decode(row.data), vault.locate) for row in rows]
+    items = [served(projection, row, vault.locate, vault.settings.serving) for row in rows]
     page = vault.settings.home / "gallery.html"
     shown = write_page(items, page)
     command = _called_as(vault)

@@ -25,7 +25,8 @@ from domain.eventstore import EventStore
 from domain.media import Hashed, Inspection, Limits, RawMetadata, RawSidecar, Rendered, RenditionFile
 from domain.parking import Parking
 from domain.pipeline import PIPELINE
-from domain.ports import Delivery, Row, ViewTable
+from domain.ports import Delivery, Row, Scanner, ViewTable
+from domain.scanning import NoScanner, Serving
 from domain.streaming import Encoded, EncodedFile, Joined, Segment
 from domain.video import AudioTrack, PosterPicture, PreviewFile, VideoQuality, VideoReport, VideoTrack
 from events_schema.codec import EventCodec
@@ -254,8 +255,10 @@ class MemoryVault:
         clock: Clock | None = None,
         steps: Steps = STEP_FUNCTIONS,
         owner: str = OWNER,
+        scanner: Scanner | None = None,
+        serving: Serving | None = None,
     ) -> None:
-        self.settings = Settings(Path("nowhere"), owner, 1)
+        self.settings = Settings(Path("nowhere"), owner, 1, serving=serving or Serving())
         self.clock = clock or Clock(step_ms=1)
         self.commits = SqliteCommitStore(":memory:")
         self.views = SqliteViewStore(":memory:")
@@ -281,6 +284,8 @@ class MemoryVault:
             self.scratch,
             lookalikes=self.lookalikes,
             geocoder=GEOCODER,
+            scanner=scanner or NoScanner(),
+            serving=self.settings.serving,
         )
         self.worker = Worker(steps, self.ports, self.clock)
         self.generations.ensure(empty=True)
