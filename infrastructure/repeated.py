@@ -284,26 +284,27 @@ def _function(step: StepShape) -> str:
 def _near_limits(text: str) -> str:
     """Two metric filters for each function of the template, steps or not."""
     functions = {
-        logical.removesuffix("Function"): resource["Properties"]
+        logical.removesuffix("Function"): resource
         for logical, resource in cfn.parse(text)["Resources"].items()
-        if resource["Type"] == "AWS::Serverless::Function"
+        if resource["Type"] in ("AWS::Serverless::Function", "AWS::Lambda::Function")
     }
-    return _joined(
-        block
-        for own, properties in functions.items()
-        for block in (
-            _filter(own, "Memory", "maxMemoryUsedMB", properties["MemorySize"] * 9 // 10, "90 % of its memory"),
-            _filter(own, "Time", "durationMs", properties["Timeout"] * 800, "80 % of its time"),
-        )
-    )
+    blocks = []
+    for own, function in functions.items():
+        memory_mb, seconds = function["Properties"]["MemorySize"], function["Properties"]["Timeout"]
+        when = f"\n  Condition: {function['Condition']}" if "Condition" in function else ""
+        blocks += [
+            _filter(own, when, "Memory", "maxMemoryUsedMB", memory_mb * 9 // 10, "90 % of its memory"),
+            _filter(own, when, "Time", "durationMs", seconds * 800, "80 % of its time"),
+        ]
+    return _joined(blocks)
 
 
-def _filter(own: str, what: str, metric: str, limit: int, about: str) -> str:
+def _filter(own: str, when: str, what: str, metric: str, limit: int, about: str) -> str:
     pattern = f'{{ $.type = "platform.report" && $.record.metrics.{metric} > {limit} }}'
     counted = f'{{MetricNamespace: !Sub "PhotoVault/${{Stage}}", MetricName: {what}NearLimit, MetricValue: "1"}}'
     return f"""
 {own}{what}NearLimit:
-  Type: AWS::Logs::MetricFilter
+  Type: AWS::Logs::MetricFilter{when}
   Properties:
     LogGroupName: !Ref {own}Logs
     FilterPattern: '{pattern}' # {about}

@@ -36,14 +36,14 @@ STEPS: tuple[StepShape, ...] = (
         about="Is the file what it says it is, whole, and within the limits?",
         layers=("arrays", "pictures", "vips", "video"),
         memory_mb=1769,
-        timeout_s=180,
+        timeout_s=420,
         storage_mb=5120,
         storage_why="originals of up to 4 GB",
         why="""\
 Measured (2 processors, warm, function + decoder): 12 MP JPEG 0.07 s and 115 MB; 12 MP HEIC 0.6 s, 200 MB; 48 MP PNG
 2 s, 300 MB; 108 MP progressive JPEG 1.1 s, 435 MB; 4K video 0.3 s, 160 MB. A decoder is one thread: 1,769 MB are the
 one whole processor that it can use, and four times the most that was seen. Decoding may take 45 s (then the file is
-refused); the rest of the time is for fetching 4 GB.""",
+refused), a scan 300 s; the rest of the time is for fetching 4 GB.""",
     ),
     StepShape(
         name="metadata",

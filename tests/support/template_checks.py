@@ -13,6 +13,7 @@ from tests.support.template_access import history_is_append_only, policies
 from tests.support.template_operations import alarms, api, state_machine
 from tests.support.template_reading import ENVIRONMENT, Template, functions, of_type, resolved
 from tests.support.template_resources import buckets, queue_times, step_queues, table_definitions, upload_path
+from tests.support.template_scanning import scanning
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -40,7 +41,17 @@ def check(template: Template, root: Path = ROOT) -> list[str]:
     found: list[str] = []
     for rule in (handlers, environments, policies, history_is_append_only, failure_paths, event_sources, log_groups):
         found += rule(template)
-    for rule in (table_definitions, step_queues, queue_times, upload_path, buckets, alarms, state_machine, api):
+    for rule in (
+        table_definitions,
+        step_queues,
+        queue_times,
+        upload_path,
+        buckets,
+        alarms,
+        state_machine,
+        api,
+        scanning,
+    ):
         found += rule(template)
     return [*found, *handlers_exist(template, root)]
 

@@ -12,7 +12,7 @@ import pytest
 from domain.pipeline import PIPELINE
 from infrastructure import build, cfn, packages, repeated
 from infrastructure.steps import STEPS
-from tests.support import template_access, template_checks, template_operations, template_resources
+from tests.support import template_access, template_checks, template_operations, template_resources, template_scanning
 from tests.support.template_reading import Template, functions
 
 Rule = Callable[[Template], list[str]]
@@ -34,6 +34,7 @@ RULES: list[Rule] = [
     template_operations.alarms,
     template_operations.state_machine,
     template_operations.api,
+    template_scanning.scanning,
 ]
 
 
@@ -74,7 +75,7 @@ def test_a_part_that_nothing_writes_and_one_without_a_place_are_named() -> None:
 def test_writing_the_template_mends_what_was_changed_by_hand(tmp_path: Path) -> None:
     text = cfn.TEMPLATE.read_text(encoding="utf-8")
     copy = tmp_path / "template.yaml"
-    copy.write_text(text.replace("VisibilityTimeout: 1080", "VisibilityTimeout: 30"), encoding="utf-8")
+    copy.write_text(text.replace("VisibilityTimeout: 5400", "VisibilityTimeout: 30"), encoding="utf-8")
     assert repeated.main(["--check"], copy) == 1
     assert repeated.main([], copy) == 0
     assert copy.read_text(encoding="utf-8") == text
