@@ -19,6 +19,7 @@ class Limits(Struct, frozen=True):
     max_image_bytes: int = 512 << 20
     max_pixels: int = 400_000_000  # 20,000 x 20,000
     max_edge_px: int = 65_535
+    max_whole_bytes: int = 1280 << 20  # where a decoder has to hold all of a picture: estimated before it is opened
     max_frames: int = 5_000
     max_seconds: float = 45.0  # wall time of one decoder call
     max_memory_bytes: int = 3 << 30  # address space of one decoder process
@@ -115,8 +116,8 @@ class RawMetadata(Struct, frozen=True):
 class RenditionFile(Struct, frozen=True):
     """One picture that the engine wrote into the folder it was given."""
 
-    name: str  # "small", "medium", "large"
-    format: str  # "jpeg", "webp"
+    name: str  # "small", "medium", "large"; "full", "web", "preview" where there is one
+    format: str  # "jpeg", "webp", "avif"
     path: str
     width: int
     height: int

@@ -41,9 +41,9 @@ class Step(Struct, frozen=True, kw_only=True):
 
 
 PIPELINE: tuple[Step, ...] = (
-    Step(name="validate", version=1, follows={AssetUploaded: ALL_KINDS}),
+    Step(name="validate", version=2, follows={AssetUploaded: ALL_KINDS}),
     Step(name="metadata", version=1, follows={FileValidated: ALL_KINDS}),
-    Step(name="renditions", version=1, follows={FileValidated: IMAGES}),
+    Step(name="renditions", version=2, follows={FileValidated: IMAGES}),
 )
 
 STEPS: dict[str, Step] = {step.name: step for step in PIPELINE}

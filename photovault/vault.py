@@ -20,7 +20,7 @@ from domain.eventstore import EventStore, utc_now
 from domain.parking import Parking
 from domain.ports import MediaEngine
 from events_schema.codec import EventCodec
-from photovault.config import Settings
+from photovault.config import RenditionOptions, Settings
 from projections import PROJECTIONS, Projection
 from projections.generations import Generations
 from projections.projector import Projector
@@ -82,12 +82,17 @@ class Vault:
         Raises:
             PhotoVaultError: they are not installed.
         """
-        missing = [name for name in ("pyvips", "PIL", "pillow_heif", "av", "numpy") if find_spec(name) is None]
+        missing = [
+            name
+            for name in ("pyvips", "PIL", "pillow_heif", "pylibjxl", "rawpy", "av", "numpy")
+            if find_spec(name) is None
+        ]
         if missing:
             raise PhotoVaultError(f"{', '.join(missing)} not installed: pip install 'photovault[media]'")
         from adapters.media.sandbox import SandboxedMediaEngine
 
-        return SandboxedMediaEngine()
+        options = RenditionOptions.of()
+        return SandboxedMediaEngine(optimise=options.optimise, keep_copyright=options.keep_copyright)
 
     @cached_property
     def worker(self) -> Worker:

@@ -22,6 +22,8 @@ class Contribution(Struct, frozen=True, array_like=True, gc=False):
     camera: str | None = None
     located: bool = False
     state: str = "processing"
+    web_bytes: int = 0
+    saved_bytes: int = 0
 
 
 def _uploaded(state: Contribution, event: AssetUploaded, commit: Commit) -> Contribution:
@@ -46,6 +48,8 @@ def _rendered(state: Contribution, event: RenditionsGenerated, commit: Commit) -
         state,
         rendition_bytes=sum(r.size_bytes for r in event.renditions),
         renditions=len(event.renditions),
+        web_bytes=sum(r.size_bytes for r in event.renditions if r.name == "web"),
+        saved_bytes=event.saved_bytes,
     )
 
 
@@ -57,7 +61,7 @@ class Library(Projection[Contribution]):
     """Totals of an owner's library. Only what is processed well counts by kind, year and camera; all bytes count."""
 
     name = "library"
-    version = 1
+    version = 2
     about = "an owner's totals: assets and bytes, by kind, year and camera"
     has_totals = True
     state = Contribution
@@ -76,6 +80,8 @@ class Library(Projection[Contribution]):
         own = {"assets": 1, "original_bytes": state.original_bytes}
         if state.renditions:
             own["rendition_bytes"], own["renditions"] = state.rendition_bytes, state.renditions
+        if state.web_bytes:
+            own["web_bytes"], own["saved_bytes"] = state.web_bytes, state.saved_bytes
         if state.located:
             own["with_place"] = 1
         totals: dict[str, dict[str, int]] = {"library": own}

@@ -31,7 +31,7 @@ from domain.eventstore import EventStore, utc_now
 from domain.parking import Parking
 from domain.ports import MediaEngine, ViewStore, ViewTable
 from events_schema.codec import EventCodec
-from photovault.config import Settings
+from photovault.config import RenditionOptions, Settings
 from projections import PROJECTIONS
 from projections.generations import Generations
 
@@ -189,7 +189,8 @@ class Cloud:
         """The decoders; they start with the first file."""
         from adapters.media.sandbox import SandboxedMediaEngine
 
-        return SandboxedMediaEngine()
+        options = RenditionOptions.of()
+        return SandboxedMediaEngine(optimise=options.optimise, keep_copyright=options.keep_copyright)
 
     @cached_property
     def worker(self) -> Worker:
