@@ -110,12 +110,39 @@ def canon_directories(source: Path) -> list[bytes]:
 
 
 def jxl_exif(source: Path) -> bytes:
-    """The EXIF block of a JPEG XL in a container (ISO/IEC 18181-2); empty when there is none or it is compressed."""
+    """The EXIF block of a JPEG XL in a container (ISO/IEC 18181-2), compressed or not; empty when there is none."""
+    size = source.stat().st_size
     with source.open("rb") as file:
         if file.read(2) == b"\xff\x0a":
             return b""
-    box = _first(source, b"Exif")
-    if len(box) < 8:
+        for kind, start, end in _top(file, size):
+            if kind not in (b"Exif", b"brob"):
+                continue
+            file.seek(start)
+            box = file.read(min(end - start, _MAX_INDEX))
+            if kind == b"brob":
+                if box[:4] != b"Exif":
+                    continue
+                box = _decompressed(box)
+            if len(box) >= 8:
+                (offset,) = struct.unpack_from(">I", box)
+                return box[4 + offset :] if offset < len(box) else b""
+    return b""
+
+
+def _decompressed(box: bytes) -> bytes:
+    """Let libjxl decompress a Brotli box: it does so in whole files only, so the box gets a picture of one pixel."""
+    import numpy as np
+    import pylibjxl
+
+    pixel = pylibjxl.encode(np.zeros((1, 1, 3), np.uint8), lossless=True)
+    if pixel[:2] != b"\xff\x0a":  # in a container: take the codestream out
+        pixel = _find(pixel, b"jxlc")
+    parts = ((b"JXL ", b"\r\n\x87\n"), (b"ftyp", b"jxl \0\0\0\0jxl "), (b"brob", box), (b"jxlc", pixel))
+    file = b"".join(struct.pack(">I4s", 8 + len(body), kind) + body for kind, body in parts)
+    try:
+        _, told = pylibjxl.decode(file, metadata=True)
+    except (RuntimeError, ValueError):
         return b""
-    (offset,) = struct.unpack_from(">I", box)
-    return box[4 + offset :] if offset < len(box) else b""
+    exif = told.get("exif", b"")
+    return bytes(4) + exif if exif else b""
