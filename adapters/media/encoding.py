@@ -111,6 +111,9 @@ def make_web(
             continue
         path = into / f"web.{_SUFFIX[kind]}"
         picture = whole(subject, limits)
+        if kind == "jpeg" and picture.hasalpha():
+            notes.append("no jpeg copy for the web: it could not hold the transparency")
+            continue
         if kind == "jpeg":
             _save_jpeg(picture, path, mark, **WEB_OPTIONS[kind])
         elif kind == "webp":
