@@ -18,6 +18,7 @@ from msgspec import Struct
 from PIL import Image, UnidentifiedImageError
 
 from adapters.media.boxes import avif_transfer, jxl_exif
+from adapters.media.png import late_metadata
 from adapters.media.raw import RAW_TYPES, exif_blocks, raw_size
 from adapters.media.weight import whole_bytes
 from domain.errors import MediaRejected
@@ -154,6 +155,10 @@ def read_header(source: Path, media_type: str, limits: Limits) -> Header:
             block = jxl_exif(source)  # Pillow's plug-in finds it only together with the pixels
             if block:
                 image.info["exif"] = block
+        if media_type == "image/png" and "exif" not in image.info:
+            late, late_xmp = late_metadata(source)
+            image.info |= {"exif": b"Exif\0\0" + late} if late else {}
+            image.info |= {"xmp": late_xmp} if late_xmp and "xmp" not in image.info else {}
         exif, sub, gps = _read_exif(image, notes)
         if any(issubclass(warning.category, UserWarning) for warning in caught):
             notes.append("the EXIF block is damaged in places; what could be read was kept")
@@ -251,7 +256,7 @@ def _read_exif(image: Image.Image, notes: list[str]) -> tuple[dict[int, Any], di
     """The three directories that matter, each as far as it can be read."""
     blocks: tuple[dict[int, Any], dict[int, Any], dict[int, Any]] = ({}, {}, {})
     try:
-        blocks = _directories(image.getexif(), notes)
+        blocks = _directories(Image.Image.getexif(image), notes)  # a PNG's own would decode all pixels to look behind
     except Exception:  # see open_picture
         notes.append("the EXIF block is damaged and was not read")
     if len(blocks[0]) < _stated_tags(image.info.get("exif")):

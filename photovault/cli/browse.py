@@ -52,6 +52,9 @@ def query(
     html: Annotated[
         Path | None, typer.Option(help="gallery: write a page of thumbnails to this file.", metavar="FILE")
     ] = None,
+    sheet: Annotated[
+        Path | None, typer.Option(help="gallery: draw thumbnails with captions as one JPEG or PNG.", metavar="FILE")
+    ] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
     json: Json = False,
@@ -61,7 +64,12 @@ def query(
         refuse_others(context, "query library", "view", "as_of")
     elif asset is not None:
         refuse_others(
-            context, f"query {view} --asset", "view", "asset", "as_of", *(["html"] if view == "gallery" else ())
+            context,
+            f"query {view} --asset",
+            "view",
+            "asset",
+            "as_of",
+            *(["html", "sheet"] if view == "gallery" else ()),
         )
     elif view != "gallery":
         refuse_others(context, f"query {view}", "view", "as_of", "asset", "limit", "cursor")
@@ -78,7 +86,7 @@ def query(
             key = find_asset(vault, asset).rpartition("#")[2]
             page = views.query(view_table, vault.settings.owner, low=key, high=key + "\0", limit=1)
         elif view == "gallery":
-            everything = state is not None or (json and html is None)
+            everything = state is not None or (json and html is None) or sheet is not None
             page, hidden = _timeline(
                 vault, projection, views, view_table, state, since, until, oldest_first, limit, cursor, everything
             )
@@ -86,6 +94,14 @@ def query(
             high = PATHS if view == "files" else None  # rows of single paths stand behind those of the assets
             page = views.query(view_table, vault.settings.owner, limit=limit, cursor=cursor, high=high)
         items = [projection.show(projection.decode(row.data), vault.locate) for row in page.rows]
+        if sheet is not None:
+            from photovault.contact_sheet import write_sheet  # Pillow, which only this needs
+
+            with progress_bar("sheet", len(items)) as bar:
+                drawn = write_sheet(items, sheet, bar.advance)
+            if not json:
+                out.print(f"{number(drawn, 'asset')} on {sheet}")
+                return
         if html is not None:
             shown = write_page(items, html)
             if not json:
