@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec import structs
+
 from domain.media import Camera, Position, TakenAt
 from projections.files import Files, path_key
 from projections.gallery import Gallery
@@ -212,6 +214,14 @@ class TestLibrary:
                 "camera:Canon EOS 40D": {"assets": 1},
             }
         )
+
+    def test_copies_for_the_web_count_with_what_they_save(self) -> None:
+        made = renditions()
+        copy = structs.replace(made.renditions[0], name="web", size_bytes=400)
+        copied = structs.replace(made, renditions=(*made.renditions, copy), original_bytes=1000, saved_bytes=600)
+        [row] = Projected(Library()).given("a1", [uploaded()], [validated()], [copied]).rows()
+        own = Library().totals(Library().decode(row.data))["library"]
+        assert (own["web_bytes"], own["saved_bytes"], own["rendition_bytes"]) == (400, 600, 900)
 
     def test_what_is_quarantined_after_all_leaves_kind_year_and_camera(self) -> None:
         past = [*whole_life(), [reprocess("validate")], [quarantined(), processed("quarantined")]]
