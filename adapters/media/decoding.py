@@ -69,9 +69,9 @@ class Subject(Struct):
 
 def open_subject(source: Path, media_type: str, header: Header, limits: Limits, scratch: Path) -> Subject:
     """Find what is to be shown; decode it where that can only be done as a whole. `scratch` takes temporary files."""
+    check_weight(media_type, header.width, header.height, header.whole_bytes, limits)
     if media_type in RAW_TYPES:
         return _open_raw(source, header, limits, scratch)
-    check_weight(media_type, header.width, header.height, header.whole_bytes, limits)
     subject = Subject(source, media_type, header, header.orientation, profile=_profile(header))
     if media_type in _ANIMATED:
         from adapters.media import animation  # numpy takes 0.1 s that most pictures need not wait for
@@ -214,9 +214,9 @@ def _decode_heif(source: Path, limits: Limits, *, deep: bool) -> pyvips.Image:
         import pillow_heif
 
         held = pillow_heif.open_heif(source, convert_hdr_to_8bit=not deep)
+        if held.mode.partition(";")[0] not in ("L", "LA", "RGB", "RGBA"):  # colours multiplied by alpha: Pillow's work
+            return _decode_pillow(source, "image/heic", limits, 0)[0]
         rows = np.asarray(held[held.primary_index])
-        if held.mode.startswith("RGBa"):
-            raise MediaRejected("unsupported", "its transparency is stored in a way that is not read")
         picture = pyvips.Image.new_from_array(rows)
         deep_kind, flat_kind = ("grey16", "b-w") if picture.bands < 3 else ("rgb16", "srgb")
         return picture.copy(interpretation=deep_kind if picture.format == "ushort" else flat_kind)

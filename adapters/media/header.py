@@ -20,7 +20,7 @@ from PIL import Image, UnidentifiedImageError
 from adapters.media.boxes import avif_transfer, jxl_exif
 from adapters.media.png import late_metadata
 from adapters.media.raw import RAW_TYPES, exif_blocks, raw_size
-from adapters.media.weight import whole_bytes
+from adapters.media.weight import RAW_BYTES_A_PIXEL, whole_bytes
 from domain.errors import MediaRejected
 from domain.media import Limits
 
@@ -224,6 +224,7 @@ def _read_raw(source: Path, media_type: str, limits: Limits) -> Header:
         exif_gps=blocks[2],
         xmp=bytes(xmp)[:1_000_000] if isinstance(xmp, (bytes, tuple)) else b"",
         mode="RAW",
+        whole_bytes=RAW_BYTES_A_PIXEL * size.width * size.height,
         notes=tuple(dict.fromkeys(notes)),
     )
 

@@ -11,7 +11,7 @@ from PIL import Image
 from domain.errors import MediaRejected
 from domain.media import Limits
 
-__all__ = ["check_weight", "whole_bytes"]
+__all__ = ["RAW_BYTES_A_PIXEL", "check_weight", "whole_bytes"]
 
 _BYTES_A_PIXEL = {
     "image/webp": 8,
@@ -22,6 +22,7 @@ _BYTES_A_PIXEL = {
     "image/avif": 12,
     "image/jxl": 12,
 }
+RAW_BYTES_A_PIXEL = 5  # LibRaw: the sensor's 16 bits, and a quarter of them in four colours when it is developed
 _NAMES = {"image/jpeg": "a progressive JPEG", "image/png": "an interlaced PNG"}
 
 
@@ -45,7 +46,9 @@ def whole_bytes(image: Image.Image, media_type: str) -> int:
 def check_weight(media_type: str, width: int, height: int, needed: int, limits: Limits) -> None:
     """Refuse a picture whose decoder would take more memory than is spent on one."""
     if needed > limits.max_whole_bytes:
-        what = _NAMES.get(media_type, f"a picture of this kind ({media_type.removeprefix('image/').upper()})")
+        what = _NAMES.get(
+            media_type, f"a picture of this kind ({media_type.removeprefix('image/').removeprefix('x-').upper()})"
+        )
         raise MediaRejected(
             "too_many_pixels",
             f"{what} can only be decoded as a whole; {width:,} x {height:,} pixels would take "

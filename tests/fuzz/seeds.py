@@ -128,6 +128,8 @@ SEEDS: dict[str, Callable[[], bytes]] = {
     "develop.dng": lambda: rawfiles.dng(quarters(64, 48), preview=None),
     "a.nef": lambda: rawfiles.nef(quarters(64, 48), preview=quarters(48, 36)),
     "a.arw": lambda: rawfiles.arw(quarters(64, 48), preview=quarters(48, 36)),
+    "a.cr2": lambda: rawfiles.cr2(quarters(64, 48), preview=quarters(48, 36)),
+    "a.rw2": lambda: rawfiles.rw2(quarters(64, 48), preview=quarters(48, 36)),
     "a.mp4": lambda: film("mp4", "libx264"),
     "fragmented.mp4": lambda: film("mp4", "libx264", options={"movflags": "frag_keyframe+empty_moov"}),
     "a.mov": lambda: film("mov", "mpeg4", sound_codec=None),

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import io
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from msgspec import Struct
 from PIL import Image
 
-__all__ = ["Blob", "arw", "dng", "nef", "tiff"]
+__all__ = ["Blob", "arw", "cr2", "dng", "nef", "rw2", "tiff"]
 
-_ASCII, _BYTE, _SHORT, _LONG, _RATIONAL, _SRATIONAL = 2, 1, 3, 4, 5, 10
+_ASCII, _BYTE, _SHORT, _LONG, _RATIONAL, _UNDEFINED, _SRATIONAL = 2, 1, 3, 4, 5, 7, 10
 _FORMS = {_BYTE: "B", _SHORT: "H", _LONG: "I", _RATIONAL: "II", _SRATIONAL: "ii"}
 
 
@@ -29,10 +29,19 @@ class Blob(Struct, frozen=True):
 Directory = Mapping[int, tuple[int, Any]]
 
 
-def tiff(first: Directory, magic: bytes = b"II*\0") -> bytes:
-    """A little-endian TIFF; a value may be a number, a list, a text, a `Blob`, or a list of sub-directories."""
-    out = bytearray(magic + struct.pack("<I", 8))
-    _write(out, first)
+def tiff(first: Directory, magic: bytes = b"II*\0", after: Sequence[Directory] = (), middle: bytes = b"") -> bytes:
+    """A little-endian TIFF; a value may be a number, a list, a text, bytes, a `Blob`, or a list of sub-directories.
+
+    Args:
+        after: directories that follow the first in the chain.
+        middle: what stands between the head and the first directory.
+    """
+    out = bytearray(magic + struct.pack("<I", 8 + 2 * len(middle)) + middle + bytes(len(middle)))
+    at = _write(out, first)
+    for directory in after:
+        (count,) = struct.unpack_from("<H", out, at)
+        struct.pack_into("<I", out, at + 2 + 12 * count, len(out))
+        at = _write(out, directory)
     return bytes(out)
 
 
@@ -50,6 +59,8 @@ def _write(out: bytearray, directory: Directory) -> int:
         values = value if isinstance(value, (list, tuple)) else [value]
         if isinstance(value, Blob):
             count, packed = 1, struct.pack("<I", _append(out, value.data))
+        elif isinstance(value, bytes):
+            count, packed = len(value), value
         elif isinstance(values[0], Mapping):
             places = [_write(out, sub) for sub in values]
             count, packed = len(places), struct.pack(f"<{len(places)}I", *places)
@@ -201,3 +212,65 @@ def arw(picture: Image.Image, *, preview: Image.Image, orientation: int = 1) -> 
         | _main("SONY", "ILCE-7M3", orientation)
         | {0x014A: (_LONG, [_cfa(picture)])}
     )
+
+
+def rw2(picture: Image.Image, *, preview: Image.Image, orientation: int = 1) -> bytes:
+    """A Panasonic RW2: a TIFF with a magic number and tags of its own. Its sensor saw nothing: all is black."""
+    width, height = picture.size
+    packed = bytes((width * height * 8 // 7 + 0x4000) // 0x4000 * 0x4000)  # 14 pixels in 16 bytes, in blocks
+    return tiff(
+        {
+            0x0001: (_UNDEFINED, b"0310"),
+            0x0002: (_SHORT, width),
+            0x0003: (_SHORT, height),
+            0x0004: (_SHORT, 0),  # the borders of what is exposed: top, left, bottom, right
+            0x0005: (_SHORT, 0),
+            0x0006: (_SHORT, height),
+            0x0007: (_SHORT, width),
+            0x0009: (_SHORT, 1),  # red, green, green, blue
+            0x000A: (_SHORT, 12),
+            0x002E: (_UNDEFINED, _jpeg(preview)),
+            0x0118: (_LONG, Blob(packed)),
+        }
+        | _main("Panasonic", "DMC-GH4", orientation),
+        magic=b"IIU\0",
+    )
+
+
+def cr2(picture: Image.Image, *, preview: Image.Image, orientation: int = 1) -> bytes:
+    """A Canon CR2: four directories in a chain, the last with the sensor data as a lossless JPEG."""
+    jpeg = _jpeg(preview)
+    main = {
+        0x0100: (_SHORT, preview.width),
+        0x0101: (_SHORT, preview.height),
+        0x0102: (_SHORT, [8, 8, 8]),
+        0x0103: (_SHORT, 6),
+        0x0111: (_LONG, Blob(jpeg)),
+        0x0117: (_LONG, len(jpeg)),
+    } | _main("Canon", "Canon EOS 5D Mark II", orientation)
+    lossless = _lossless_jpeg(np.frombuffer(_sensor(picture), "<u2").reshape(picture.height, picture.width) >> 2)
+    sensor = {0x0103: (_SHORT, 6), 0x0111: (_LONG, Blob(lossless)), 0x0117: (_LONG, len(lossless)), 0xC5D8: (_LONG, 1)}
+    return tiff(main, after=[{0x0201: (_LONG, Blob(jpeg)), 0x0202: (_LONG, len(jpeg))}, sensor], middle=b"CR\2\0")
+
+
+def _lossless_jpeg(samples: np.ndarray) -> bytes:
+    """ITU-T T.81, annex H: two components side by side, predictor 1, one table with codes of five bits."""
+    height, width = samples.shape
+    pairs = samples.reshape(height, width // 2, 2).astype(np.int32)
+    before = np.empty_like(pairs)
+    before[:, 1:] = pairs[:, :-1]
+    before[1:, 0] = pairs[:-1, 0]
+    before[0, 0] = 1 << 13
+    bits: list[str] = []
+    for difference in (pairs - before).reshape(-1).tolist():
+        size = abs(difference).bit_length()
+        value = difference if difference >= 0 else difference + (1 << size) - 1
+        bits.append(f"{size:05b}" + (f"{value:0{size}b}" if size else ""))
+    text = "".join(bits)
+    text += "1" * (-len(text) % 8)
+    data = int(text, 2).to_bytes(len(text) // 8, "big").replace(b"\xff", b"\xff\0")
+    table = bytes([0, 0, 0, 0, 0, 15, *bytes(11), *range(15)])
+    start = struct.pack(">BHHB", 14, height, width // 2, 2) + bytes([1, 0x11, 0, 2, 0x11, 0])
+    scan = bytes([2, 1, 0, 2, 0, 1, 0, 0])
+    parts = ((b"\xff\xc4", table), (b"\xff\xc3", start), (b"\xff\xda", scan))
+    return b"\xff\xd8" + b"".join(m + struct.pack(">H", len(b) + 2) + b for m, b in parts) + data + b"\xff\xd9"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,15 +11,30 @@ import pytest
 import pyvips
 from PIL import Image
 
+from adapters.media.boxes import canon_directories
 from adapters.media.sandbox import SandboxedMediaEngine
+from adapters.media.sniff import sniff
 from domain.errors import MediaRejected
 from domain.media import Limits, Rendered
 from tests.support import rawfiles
 from tests.unit.media.pictures import _STORE, CORNERS, close, corners, encoded, quarters, rendition, save
 
-WITH_ORIENTATION = ("jpg", "png", "webp", "tif", "heic", "avif", "jxl", "dng", "nef", "arw")
+WITH_ORIENTATION = ("jpg", "png", "webp", "tif", "heic", "avif", "jxl", "dng", "nef", "arw", "cr2", "rw2")
 SHOWN_BY_BROWSERS = ("jpg", "png", "webp", "gif", "avif")
-RAW = {"dng": rawfiles.dng, "nef": rawfiles.nef, "arw": rawfiles.arw}
+RAW = {
+    "dng": rawfiles.dng,
+    "nef": rawfiles.nef,
+    "arw": rawfiles.arw,
+    "cr2": rawfiles.cr2,
+    "rw2": rawfiles.rw2,
+}
+MEDIA_TYPES = {
+    "dng": "image/x-adobe-dng",
+    "nef": "image/x-nikon-nef",
+    "arw": "image/x-sony-arw",
+    "cr2": "image/x-canon-cr2",
+    "rw2": "image/x-panasonic-rw2",
+}
 
 
 @pytest.fixture(scope="module")
@@ -117,22 +133,39 @@ def test_the_comment_of_a_jpeg_is_not_carried_over(engine: SandboxedMediaEngine,
 # --- camera raw ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("kind", RAW)
 def test_a_raw_files_own_tags_are_read_and_its_size_is_the_sensors(
-    engine: SandboxedMediaEngine, tmp_path: Path
+    engine: SandboxedMediaEngine, tmp_path: Path, kind: str
 ) -> None:
-    for kind, media_type in (("dng", "x-adobe-dng"), ("nef", "x-nikon-nef"), ("arw", "x-sony-arw")):
-        folder = tmp_path / kind
-        folder.mkdir()
-        path = written(folder, kind, 6)
-        found = engine.inspect(path)
-        assert (found.media_type, found.width, found.height) == (f"image/{media_type}", 320, 200)
-        tags = engine.read_metadata(path).tags
-        assert tags["EXIF:DateTimeOriginal"] == "2021:06:05 04:03:02"
-        assert tags["EXIF:FNumber"] == 2.8
-        assert tags["EXIF:ISOSpeedRatings"] == 400
-        made = rendered(engine, path)
-        assert any("that the camera put into the raw file" in note for note in made.notes)
-        assert max(f.width for f in made.files) == 160  # the preview's
+    path = written(tmp_path, kind, 6)
+    found = engine.inspect(path)
+    assert (found.media_type, found.width, found.height) == (MEDIA_TYPES[kind], 320, 200)
+    tags = engine.read_metadata(path).tags
+    assert tags["EXIF:DateTimeOriginal"] == "2021:06:05 04:03:02"
+    assert tags["EXIF:FNumber"] == 2.8
+    assert tags["EXIF:ISOSpeedRatings"] == 400
+    made = rendered(engine, path)
+    assert any("that the camera put into the raw file" in note for note in made.notes)
+    assert max(f.width for f in made.files) == 160  # the preview's
+
+
+def test_a_canon_cr3_has_its_tags_in_three_boxes(tmp_path: Path) -> None:
+    def box(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I4s", 8 + len(body), kind) + body
+
+    canon = bytes.fromhex("85c0b687820f11e08111f4ce462b6a48")
+    main, shot, place = (rawfiles.tiff({tag: (2, text)}) for tag, text in ((271, "Canon"), (0x9003, "2021"), (1, "N")))
+    inside = box(b"uuid", canon + box(b"CMT1", main) + box(b"CMT2", shot) + box(b"CMT3", b"x") + box(b"CMT4", place))
+    path = tmp_path / "a.cr3"
+    path.write_bytes(
+        box(b"ftyp", b"crx \0\0\0\1crx isom") + box(b"moov", inside + box(b"trak", b"")) + box(b"mdat", b"")
+    )
+    assert sniff(path, Limits()).media_type == "image/x-canon-cr3"
+    assert canon_directories(path) == [main, shot, place]
+    for length in range(40, path.stat().st_size - 8, 7):
+        cut = tmp_path / "cut.cr3"
+        cut.write_bytes(path.read_bytes()[:length])
+        assert all(block in (b"", main, shot, place) for block in canon_directories(cut))
 
 
 def test_an_orientation_inside_the_preview_repeats_the_raw_files_and_is_not_applied_again(
