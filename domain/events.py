@@ -256,10 +256,18 @@ class PlaceResolved(Outcome, frozen=True, kw_only=True):
 
 
 class Rendition(Struct, frozen=True, kw_only=True, gc=False):
-    """One smaller picture, upright, sRGB, without any metadata."""
+    """One picture made of an original, upright, sRGB, without any metadata."""
 
-    name: Annotated[str, _doc("`small`, `medium` or `large`.", min_length=1, max_length=32)]
-    format: Annotated[str, _doc("`jpeg` or `webp`.", min_length=1, max_length=16)]
+    name: Annotated[
+        str,
+        _doc(
+            "`small`, `medium`, `large`; `full` (a JPEG of all pixels, where a browser can't show the original); "
+            "`preview` (the first seconds of an animation, small); `web` (a copy in full size, made on request).",
+            min_length=1,
+            max_length=32,
+        ),
+    ]
+    format: Annotated[str, _doc("`jpeg`, `webp` or `avif`.", min_length=1, max_length=16)]
     blob: BlobKey
     width: Pixels
     height: Pixels
@@ -276,6 +284,10 @@ class RenditionsGenerated(Outcome, frozen=True, kw_only=True):
     thumbhash: Annotated[str, _doc("Placeholder picture of at most 25 bytes, base64 (thumbhash).", max_length=64)]
     engine: Annotated[str, _doc("Library and version that decoded and resized.", max_length=100)]
     notes: Notes = ()
+    original_bytes: Annotated[int, _doc("Length of the original; 0 in older events.", "bytes", ge=0)] = 0
+    saved_bytes: Annotated[
+        int, _doc("By how much the smallest `web` copy is smaller than the original; 0 without one.", "bytes", ge=0)
+    ] = 0
 
 
 class VideoAnalyzed(Outcome, frozen=True, kw_only=True):

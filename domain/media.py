@@ -19,6 +19,7 @@ class Limits(Struct, frozen=True):
     max_image_bytes: int = 512 << 20
     max_pixels: int = 400_000_000  # 20,000 x 20,000
     max_edge_px: int = 65_535
+    max_whole_bytes: int = 1280 << 20  # where a decoder has to hold all of a picture: estimated before it is opened
     max_frames: int = 5_000  # of an animation, or pages
     max_video_frames: int = 10_000_000  # 12 hours at 240 a second
     max_duration_seconds: float = 12 * 3600.0  # of a video
@@ -126,8 +127,8 @@ class RawSidecar(Struct, frozen=True):
 class RenditionFile(Struct, frozen=True):
     """One picture that the engine wrote into the folder it was given."""
 
-    name: str  # "small", "medium", "large"
-    format: str  # "jpeg", "webp"
+    name: str  # "small", "medium", "large"; "full", "web", "preview" where there is one
+    format: str  # "jpeg", "webp", "avif"
     path: str
     width: int
     height: int

@@ -156,7 +156,8 @@ def describe(event: Event) -> str:
             small = sum(r.size_bytes for r in event.renditions)
             sizes = ", ".join(dict.fromkeys(f"{r.name} {r.width} x {r.height}" for r in event.renditions))
             formats = " and ".join(sorted({r.format for r in event.renditions}))
-            return _noted(f"{sizes} as {formats}, {size(small)} in all, by {event.engine}", event.notes)
+            saved = f", {size(event.saved_bytes)} less for the web" if event.saved_bytes else ""
+            return _noted(f"{sizes} as {formats}, {size(small)} in all{saved}, by {event.engine}", event.notes)
         case TranscodePlanned():
             return _plan(event)
         case ChunkEncoded():

@@ -17,6 +17,35 @@ DEFAULT_OWNER = "me"
 _OWNER = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}$")
 
 
+WEB_FORMATS = ("jpeg", "webp", "avif")
+
+
+class RenditionOptions(Struct, frozen=True):
+    """What is made of pictures besides what is always made."""
+
+    optimise: tuple[str, ...] = ()  # copies for the web, in full size, of every original
+    keep_copyright: bool = False
+
+    @staticmethod
+    def of(environment: Mapping[str, str] = os.environ) -> RenditionOptions:
+        """Read `PHOTOVAULT_OPTIMISE` (`off`, or a list of `jpeg`, `webp`, `avif`; default: off) and
+        `PHOTOVAULT_KEEP_COPYRIGHT` (`1` or `0`; default: 0).
+
+        Raises:
+            InvalidInput: a value can't be used; says which and why.
+        """
+        said = environment.get("PHOTOVAULT_OPTIMISE") or "off"
+        kinds = tuple(dict.fromkeys(word.strip().lower() for word in said.split(",") if word.strip()))
+        if kinds == ("off",):
+            kinds = ()
+        if unknown := [kind for kind in kinds if kind not in WEB_FORMATS]:
+            raise InvalidInput(f"PHOTOVAULT_OPTIMISE has {unknown[0]!r}; it takes off, or a list of jpeg, webp, avif")
+        keep = environment.get("PHOTOVAULT_KEEP_COPYRIGHT") or "0"
+        if keep not in ("0", "1"):
+            raise InvalidInput(f"PHOTOVAULT_KEEP_COPYRIGHT is {keep!r}; it takes 0 or 1")
+        return RenditionOptions(kinds, keep == "1")
+
+
 class Settings(Struct, frozen=True):
     """Where the vault is, whose photos are meant, and what is known of a file before it is shown."""
 

@@ -21,7 +21,7 @@ from domain.parking import Parking
 from domain.ports import Lookalikes, MediaEngine, Scanner
 from domain.scanning import NoScanner
 from events_schema.codec import EventCodec
-from photovault.config import Settings
+from photovault.config import RenditionOptions, Settings
 from projections import PROJECTIONS, Projection
 from projections.generations import Generations
 from projections.projector import Projector
@@ -83,12 +83,19 @@ class Vault:
         Raises:
             PhotoVaultError: they are not installed.
         """
-        missing = [name for name in ("pyvips", "PIL", "pillow_heif", "av", "numpy") if find_spec(name) is None]
+        missing = [
+            name
+            for name in ("pyvips", "PIL", "pillow_heif", "pylibjxl", "rawpy", "av", "numpy")
+            if find_spec(name) is None
+        ]
         if missing:
             raise PhotoVaultError(f"{', '.join(missing)} not installed: pip install 'photovault[media]'")
         from adapters.media.sandbox import SandboxedMediaEngine
 
-        return SandboxedMediaEngine(writable=(self.scratch,))
+        options = RenditionOptions.of()
+        return SandboxedMediaEngine(
+            writable=(self.scratch,), optimise=options.optimise, keep_copyright=options.keep_copyright
+        )
 
     @cached_property
     def scanner(self) -> Scanner:

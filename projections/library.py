@@ -32,6 +32,8 @@ class Contribution(Struct, frozen=True, array_like=True, gc=False):
     state: str = "processing"
     country: str | None = None
     duration_ms: int = 0  # of a video
+    web_bytes: int = 0
+    saved_bytes: int = 0
 
 
 def _uploaded(state: Contribution, event: AssetUploaded, commit: Commit) -> Contribution:
@@ -61,6 +63,8 @@ def _rendered(state: Contribution, event: RenditionsGenerated, commit: Commit) -
         state,
         rendition_bytes=sum(r.size_bytes for r in event.renditions),
         renditions=len(event.renditions),
+        web_bytes=sum(r.size_bytes for r in event.renditions if r.name == "web"),
+        saved_bytes=event.saved_bytes,
     )
 
 
@@ -97,6 +101,8 @@ class Library(Projection[Contribution]):
         own = {"assets": 1, "original_bytes": state.original_bytes}
         if state.renditions:
             own["rendition_bytes"], own["renditions"] = state.rendition_bytes, state.renditions
+        if state.web_bytes:
+            own["web_bytes"], own["saved_bytes"] = state.web_bytes, state.saved_bytes
         if state.located:
             own["with_place"] = 1
         if state.duration_ms:

@@ -74,6 +74,8 @@ class SandboxedMediaEngine:
     Args:
         limits: what one call may cost; wall time and memory are enforced from outside the decoder.
         formats: what `render` writes, of "jpeg" and "webp".
+        optimise: what copies for the web `render` makes of originals in full size, of "jpeg", "webp" and "avif".
+        keep_copyright: whether `render` writes an original's copyright and artist into JPEGs.
         calls_per_child: a child is replaced after so many calls, against slow leaks.
         resident_bytes: a child that holds more than this after a call is replaced.
         encoder_threads: processors that one encoding of a video may use; workers run side by side already.
@@ -85,13 +87,15 @@ class SandboxedMediaEngine:
         limits: Limits | None = None,
         *,
         formats: Sequence[str] = ("jpeg", "webp"),
+        optimise: Sequence[str] = (),
+        keep_copyright: bool = False,
         calls_per_child: int = 500,
         resident_bytes: int = 768 << 20,
         encoder_threads: int = 1,
         writable: Sequence[Path] = (),
     ) -> None:
         self.limits = limits or Limits()
-        self._formats = tuple(formats)
+        self._options = {"formats": tuple(formats), "optimise": tuple(optimise), "keep_copyright": keep_copyright}
         self._calls_per_child = calls_per_child
         self._resident_bytes = resident_bytes
         self._encoder_threads = encoder_threads
@@ -117,7 +121,7 @@ class SandboxedMediaEngine:
 
     def render(self, source: Path, into: Path) -> Rendered:
         """See `domain.ports.MediaEngine.render`."""
-        return self._call("render", source, Rendered, {"into": str(into), "formats": self._formats})
+        return self._call("render", source, Rendered, {"into": str(into), **self._options})
 
     def analyze_video(self, source: Path, into: Path) -> VideoReport:
         """See `domain.ports.MediaEngine.analyze_video`. It may take twice as long as other calls."""

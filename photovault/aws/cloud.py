@@ -32,7 +32,7 @@ from domain.parking import Parking
 from domain.ports import MediaEngine, Scanner, ViewStore, ViewTable
 from domain.scanning import NoScanner, Serving
 from events_schema.codec import EventCodec
-from photovault.config import Settings, serving_policy
+from photovault.config import RenditionOptions, Settings, serving_policy
 from projections import PROJECTIONS
 from projections.generations import Generations
 
@@ -198,7 +198,12 @@ class Cloud:
         """The decoders; they start with the first file."""
         from adapters.media.sandbox import SandboxedMediaEngine
 
-        return SandboxedMediaEngine(encoder_threads=os.cpu_count() or 1)  # one message at a time
+        options = RenditionOptions.of()
+        return SandboxedMediaEngine(
+            encoder_threads=os.cpu_count() or 1,  # one message at a time
+            optimise=options.optimise,
+            keep_copyright=options.keep_copyright,
+        )
 
     @cached_property
     def scanner(self) -> Scanner:

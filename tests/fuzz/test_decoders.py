@@ -24,7 +24,7 @@ LIMITS = Limits(max_seconds=30)
 OPTIONS: dict[str, dict[str, Any]] = {
     "inspect": {},
     "read_metadata": {},
-    "render": {"into": "{into}", "formats": ("jpeg", "webp")},
+    "render": {"into": "{into}", "formats": ("jpeg", "webp"), "optimise": ("jpeg",), "keep_copyright": True},
     "analyze_video": {"into": "{into}"},
 }
 """What each call is given besides the file."""
@@ -83,7 +83,21 @@ def test_a_broken_file_ends_with_an_answer_or_a_reason(
 
 @given(data=st.binary(max_size=4000))
 @settings(max_examples=EXAMPLES or 60, suppress_health_check=list(HealthCheck))
-@pytest.mark.parametrize("head", [b"", b"\xff\xd8\xff\xe1", b"RIFF....WEBPVP8X", b"\0\0\0\x18ftypheic", b"II*\0"])
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"",
+        b"\xff\x0a",
+        b"IIU\0\x18\0\0\0",
+        b"FUJIFILMCCD-RAW ",
+        b"IIRO\x08\0\0\0",
+        b"\0\0\0\x18ftypcrx ",
+        b"\xff\xd8\xff\xe1",
+        b"RIFF....WEBPVP8X",
+        b"\0\0\0\x18ftypheic",
+        b"II*\0",
+    ],
+)
 def test_bytes_without_any_sense_are_refused(
     engine: SandboxedMediaEngine, tmp_path_factory: pytest.TempPathFactory, head: bytes, data: bytes
 ) -> None:

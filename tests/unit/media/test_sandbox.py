@@ -140,7 +140,7 @@ def test_a_child_that_hangs_is_stopped_and_replaced(picture: Path) -> None:
 def test_a_picture_that_needs_too_much_memory_is_out_of_memory_and_the_next_works(picture: Path) -> None:
     path = picture.parent / "large.gif"
     Image.new("L", (12_000, 12_000), 9).save(path)
-    with SandboxedMediaEngine(Limits(max_memory_bytes=500 << 20)) as engine:
+    with SandboxedMediaEngine(Limits(max_memory_bytes=500 << 20, max_whole_bytes=4 << 30)) as engine:
         with pytest.raises(DecoderOutOfMemory, match="500 MB"):
             engine.inspect(path)
         assert engine.inspect(picture).width == 320

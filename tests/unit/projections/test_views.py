@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec import structs
 
 from domain.media import Camera, Position, TakenAt
 from projections.files import Files, path_key
@@ -294,6 +295,14 @@ class TestLibrary:
     def test_a_video_of_unknown_length_adds_none(self) -> None:
         [row] = Projected(Library()).given("v1", *FILM[:3], [analyzed(duration_ms=None), poster()]).rows()
         assert "duration_ms" not in Library().totals(Library().decode(row.data))["library"]
+
+    def test_copies_for_the_web_count_with_what_they_save(self) -> None:
+        made = renditions()
+        copy = structs.replace(made.renditions[0], name="web", size_bytes=400)
+        copied = structs.replace(made, renditions=(*made.renditions, copy), original_bytes=1000, saved_bytes=600)
+        [row] = Projected(Library()).given("a1", [uploaded()], [validated()], [copied]).rows()
+        own = Library().totals(Library().decode(row.data))["library"]
+        assert (own["web_bytes"], own["saved_bytes"], own["rendition_bytes"]) == (400, 600, 900)
 
     def test_what_is_quarantined_after_all_leaves_kind_year_and_camera(self) -> None:
         past = [*whole_life(), [reprocess("validate")], [quarantined(), processed("quarantined")]]
