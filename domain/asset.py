@@ -27,6 +27,7 @@ from domain.events import (
     Outcome,
     RenditionsGenerated,
     ReprocessRequested,
+    Stacked,
     StepFailed,
     StepGivenUp,
     StepRun,
@@ -67,6 +68,7 @@ class Asset(Struct, frozen=True):
     metadata: MetadataExtracted | None = None
     renditions: RenditionsGenerated | None = None
     duplicate_of: str | None = None
+    stacked: dict[str, Stacked] = {}  # by stack, where it last stood
     paths: tuple[str, ...] = ()
     steps: dict[str, StepState] = {}
     processed: AssetState | None = None  # what the last AssetProcessed said, while nothing is due
@@ -145,6 +147,8 @@ def _apply(asset: Asset, event: Event, event_id: str) -> Asset:
             changes["renditions"] = event
         case DuplicateFound():
             changes["duplicate_of"] = event.of
+        case Stacked():
+            changes["stacked"] = {**asset.stacked, **{each.stack: each for each in place(asset, event)}}
         case AssetProcessed():
             changes["processed"] = event.state
             for name, state in steps.items():
@@ -209,6 +213,12 @@ def upload(asset: Asset, uploaded: AssetUploaded) -> Sequence[Event]:
     if uploaded.path is None or uploaded.path in asset.paths:
         return ()
     return (AssetSeenAgain(path=uploaded.path, file_name=uploaded.file_name, modified_at=uploaded.modified_at),)
+
+
+def place(asset: Asset, stacked: Stacked) -> Sequence[Stacked]:
+    """A stack says where the asset stands. Nothing when a later version of the same stack has spoken already."""
+    known = asset.stacked.get(stacked.stack)
+    return (stacked,) if known is None or known.stack_version < stacked.stack_version else ()
 
 
 def begin(asset: Asset, step_name: str) -> Attempt | None:

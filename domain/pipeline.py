@@ -42,7 +42,7 @@ class Step(Struct, frozen=True, kw_only=True):
 
 PIPELINE: tuple[Step, ...] = (
     Step(name="validate", version=1, follows={AssetUploaded: ALL_KINDS}),
-    Step(name="metadata", version=1, follows={FileValidated: ALL_KINDS}),
+    Step(name="metadata", version=2, follows={FileValidated: ALL_KINDS}),
     Step(name="renditions", version=1, follows={FileValidated: IMAGES}),
 )
 

@@ -10,7 +10,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from domain.commits import Commit
-from domain.media import Inspection, RawMetadata, Rendered
+from domain.media import EmbeddedVideo, Inspection, MotionFile, RawMetadata, Rendered
 
 # --- events ----------------------------------------------------------------------------------------------------------
 
@@ -325,6 +325,10 @@ class MediaEngine(Protocol):
 
     def read_metadata(self, source: Path) -> RawMetadata:
         """All tags that the file carries."""
+        ...
+
+    def extract_video(self, source: Path, embedded: EmbeddedVideo, into: Path) -> MotionFile:
+        """Copy the video out of a motion photo into a folder, and decode its beginning and its end."""
         ...
 
     def render(self, source: Path, into: Path) -> Rendered:

@@ -25,6 +25,10 @@ from domain.events import (
     Outcome,
     RenditionsGenerated,
     ReprocessRequested,
+    StackDissolved,
+    Stacked,
+    StackJoined,
+    StackLeft,
     StepFailed,
     StepGivenUp,
     StepSkipped,
@@ -141,6 +145,8 @@ def describe(event: Event) -> str:
             sizes = ", ".join(dict.fromkeys(f"{r.name} {r.width} x {r.height}" for r in event.renditions))
             formats = " and ".join(sorted({r.format for r in event.renditions}))
             return _noted(f"{sizes} as {formats}, {size(small)} in all, by {event.engine}", event.notes)
+        case Stacked() | StackJoined() | StackLeft() | StackDissolved():
+            return describe_stack(event)
         case StepSkipped():
             return event.reason
         case StepFailed():
@@ -159,6 +165,27 @@ def describe(event: Event) -> str:
     return ""
 
 
+_ROLES = {"live_video": "live video", "raw": "RAW", "burst_frame": "frame of its burst"}
+
+
+def describe_stack(event: Stacked | StackJoined | StackLeft | StackDissolved) -> str:
+    """What an event says of the files of one shot."""
+    match event:
+        case Stacked(main=str()):
+            return f"shown as one with asset {event.main}, as its {_ROLES.get(event.role or '', event.role)}"
+        case Stacked(parts=()):
+            return "shown by itself again"
+        case Stacked():
+            behind = ", ".join(f"{_ROLES.get(part.role, part.role)} {part.asset}" for part in event.parts)
+            return f"shown as one with {behind}"
+        case StackJoined():
+            return f"asset {event.asset} ({event.file_name}) shares {event.kind} {event.on}"
+        case StackLeft():
+            return f"asset {event.asset} does not belong here"
+        case _:
+            return f"taken apart: {event.reason}"
+
+
 def _metadata(event: MetadataExtracted) -> str:
     parts = []
     if event.taken_at:
@@ -168,6 +195,8 @@ def _metadata(event: MetadataExtracted) -> str:
         parts.append(event.camera.name)
     if event.position:
         parts.append(f"at {event.position.latitude:.5f}, {event.position.longitude:.5f}")
+    if event.motion:
+        parts.append(f"with a video of {size(event.motion.size_bytes)} inside ({event.motion.source})")
     return ", ".join(parts) or "the file says nothing of itself"
 
 

@@ -15,8 +15,10 @@ from domain.events import (
     MetadataExtracted,
     RenditionsGenerated,
     ReprocessRequested,
+    Stacked,
 )
-from projections.base import Locate, Projection
+from projections.base import Locate, Projection, plain
+from projections.stacking import Placement, main_of, parts_of, placed
 
 
 class Picture(Struct, frozen=True, array_like=True, gc=False):
@@ -26,6 +28,16 @@ class Picture(Struct, frozen=True, array_like=True, gc=False):
     width: int
     height: int
     bytes: int
+
+
+class Motion(Struct, frozen=True, array_like=True, gc=False):
+    """The video inside a motion photo."""
+
+    blob: str
+    bytes: int
+    width: int
+    height: int
+    duration_ms: int | None = None
 
 
 class GalleryItem(Struct, frozen=True, array_like=True):
@@ -45,6 +57,8 @@ class GalleryItem(Struct, frozen=True, array_like=True):
     camera: str | None = None
     thumbhash: str | None = None
     renditions: dict[str, Picture] = {}
+    motion: Motion | None = None
+    stacks: dict[str, Placement] = {}  # where it stands, by stack
 
 
 def _uploaded(item: GalleryItem, event: AssetUploaded, commit: Commit) -> GalleryItem:
@@ -61,7 +75,7 @@ def _validated(item: GalleryItem, event: FileValidated, commit: Commit) -> Galle
 
 
 def _described(item: GalleryItem, event: MetadataExtracted, commit: Commit) -> GalleryItem:
-    place, taken = event.position, event.taken_at
+    place, taken, motion = event.position, event.taken_at, event.motion
     return structs.replace(
         item,
         width=event.width,
@@ -71,7 +85,14 @@ def _described(item: GalleryItem, event: MetadataExtracted, commit: Commit) -> G
         latitude=place.latitude if place else None,
         longitude=place.longitude if place else None,
         camera=event.camera.name if event.camera else None,
+        motion=Motion(motion.blob, motion.size_bytes, motion.width, motion.height, motion.duration_ms)
+        if motion
+        else None,
     )
+
+
+def _stacked(item: GalleryItem, event: Stacked, commit: Commit) -> GalleryItem:
+    return structs.replace(item, stacks=placed(item.stacks, event))
 
 
 def _rendered(item: GalleryItem, event: RenditionsGenerated, commit: Commit) -> GalleryItem:
@@ -91,7 +112,7 @@ def _again(item: GalleryItem, event: ReprocessRequested, commit: Commit) -> Gall
 
 def _quarantined(item: GalleryItem, event: FileQuarantined, commit: Commit) -> GalleryItem:
     """What is refused is never shown, even when an earlier look at it found it harmless."""
-    return structs.replace(item, renditions={}, thumbhash=None)
+    return structs.replace(item, renditions={}, thumbhash=None, motion=None)
 
 
 def _offset(minutes: int | None) -> str:
@@ -105,7 +126,7 @@ class Gallery(Projection[GalleryItem]):
     """An owner's assets by the time they were taken, and by state."""
 
     name = "gallery"
-    version = 1
+    version = 2
     about = "an owner's timeline: one row an asset, with date, place, camera and pictures"
     indexes = ("timeline", "state")
     state = GalleryItem
@@ -117,12 +138,14 @@ class Gallery(Projection[GalleryItem]):
         RenditionsGenerated: _rendered,
         AssetProcessed: _processed,
         ReprocessRequested: _again,
+        Stacked: _stacked,
     }
 
     def keys(self, state: GalleryItem) -> tuple[str | None, ...]:
-        """By date taken (by upload for an asset without one), and the same within a state."""
+        """By date taken (by upload for an asset without one), and the same within a state. What stands behind another
+        asset is not on the timeline; among the assets of its state it is."""
         when = state.taken_at or state.uploaded_at
-        return when, f"{state.state}#{when}"
+        return (None if main_of(state.stacks) else when), f"{state.state}#{when}"
 
     def show(self, state: GalleryItem, locate: Locate) -> dict[str, Any]:
         """The item with a path for each picture."""
@@ -144,4 +167,7 @@ class Gallery(Projection[GalleryItem]):
                 name: {"path": locate(p.blob), "width": p.width, "height": p.height, "bytes": p.bytes}
                 for name, p in state.renditions.items()
             },
+            "motion": {**plain(state.motion), "path": locate(state.motion.blob)} if state.motion else None,
+            "stacked_under": main_of(state.stacks),
+            "parts": parts_of(state.stacks),
         }

@@ -5,11 +5,19 @@ from __future__ import annotations
 from msgspec import Struct, structs
 
 from domain.commits import Commit
-from domain.events import AssetProcessed, AssetUploaded, FileValidated, MetadataExtracted, RenditionsGenerated
+from domain.events import (
+    AssetProcessed,
+    AssetUploaded,
+    FileValidated,
+    MetadataExtracted,
+    RenditionsGenerated,
+    Stacked,
+)
 from projections.base import Projection, Totals
+from projections.stacking import Placement, main_of, placed
 
 
-class Contribution(Struct, frozen=True, array_like=True, gc=False):
+class Contribution(Struct, frozen=True, array_like=True):
     """What one asset adds to its owner's library."""
 
     asset: str = ""
@@ -22,6 +30,8 @@ class Contribution(Struct, frozen=True, array_like=True, gc=False):
     camera: str | None = None
     located: bool = False
     state: str = "processing"
+    motion_bytes: int = 0
+    stacks: dict[str, Placement] = {}
 
 
 def _uploaded(state: Contribution, event: AssetUploaded, commit: Commit) -> Contribution:
@@ -38,7 +48,12 @@ def _described(state: Contribution, event: MetadataExtracted, commit: Commit) ->
         year=event.taken_at.local[:4] if event.taken_at else None,
         camera=event.camera.name if event.camera else None,
         located=event.position is not None,
+        motion_bytes=event.motion.size_bytes if event.motion else 0,
     )
+
+
+def _stacked(state: Contribution, event: Stacked, commit: Commit) -> Contribution:
+    return structs.replace(state, stacks=placed(state.stacks, event))
 
 
 def _rendered(state: Contribution, event: RenditionsGenerated, commit: Commit) -> Contribution:
@@ -54,10 +69,11 @@ def _processed(state: Contribution, event: AssetProcessed, commit: Commit) -> Co
 
 
 class Library(Projection[Contribution]):
-    """Totals of an owner's library. Only what is processed well counts by kind, year and camera; all bytes count."""
+    """Totals of an owner's library. Only what is processed well counts by kind, year and camera, and there what stands
+    behind another asset does not count again; all files and bytes count."""
 
     name = "library"
-    version = 1
+    version = 2
     about = "an owner's totals: assets and bytes, by kind, year and camera"
     has_totals = True
     state = Contribution
@@ -67,6 +83,7 @@ class Library(Projection[Contribution]):
         MetadataExtracted: _described,
         RenditionsGenerated: _rendered,
         AssetProcessed: _processed,
+        Stacked: _stacked,
     }
 
     def totals(self, state: Contribution) -> Totals:
@@ -78,12 +95,19 @@ class Library(Projection[Contribution]):
             own["rendition_bytes"], own["renditions"] = state.rendition_bytes, state.renditions
         if state.located:
             own["with_place"] = 1
+        if state.motion_bytes:
+            own["motion_photos"], own["motion_bytes"] = 1, state.motion_bytes
+        behind = main_of(state.stacks) is not None
+        if behind:
+            own["stacked"] = 1
         totals: dict[str, dict[str, int]] = {"library": own}
         if state.state == "done":
-            if state.kind:
-                totals[f"kind:{state.kind}"] = {"assets": 1, "original_bytes": state.original_bytes}
             if state.media_type:
                 totals[f"type:{state.media_type}"] = {"assets": 1, "original_bytes": state.original_bytes}
+            if behind:
+                return totals
+            if state.kind:
+                totals[f"kind:{state.kind}"] = {"assets": 1, "original_bytes": state.original_bytes}
             if state.year:
                 totals[f"year:{state.year}"] = {"assets": 1}
             if state.camera:

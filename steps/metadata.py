@@ -8,8 +8,11 @@ import msgspec
 
 from domain.asset import Asset, Attempt
 from domain.events import Event, MetadataExtracted
-from domain.metadata import extract
+from domain.meetings import Shot
+from domain.metadata import MAX_NOTES, extract
 from steps import Ports
+from steps.motion import extract_motion
+from steps.stacks import join_stacks
 
 
 def extract_metadata(asset: Asset, attempt: Attempt, ports: Ports) -> Sequence[Event]:
@@ -18,7 +21,17 @@ def extract_metadata(asset: Asset, attempt: Attempt, ports: Ports) -> Sequence[E
     assert uploaded is not None
     with ports.blobs.file(uploaded.blob) as path:
         raw = ports.media.read_metadata(path)
+        motion, without_motion = extract_motion(path, raw.embedded, attempt, ports)
     facts = extract(raw, file_name=uploaded.file_name, modified_at=uploaded.modified_at, zone_of=ports.zone_of)
+    shot = Shot(
+        media_type=asset.validated.media_type if asset.validated else "",
+        file_name=uploaded.file_name,
+        path=uploaded.path,
+        taken_at=facts.taken_at,
+        camera=facts.camera.name if facts.camera else None,
+        tags=raw.tags,
+    )
+    stacks, stacked, alone = join_stacks(asset, attempt, ports.store, shot)
     return [
         MetadataExtracted(
             run=attempt.run(),
@@ -32,6 +45,9 @@ def extract_metadata(asset: Asset, attempt: Attempt, ports: Ports) -> Sequence[E
             position=facts.position,
             description=facts.description,
             tags_blob=ports.blobs.put(msgspec.json.encode(raw.tags)) if raw.tags else None,
-            notes=facts.notes,
-        )
+            notes=(*facts.notes, *without_motion, *alone)[:MAX_NOTES],
+            motion=motion,
+            stacks=stacks,
+        ),
+        *stacked,
     ]

@@ -14,6 +14,7 @@ from domain.commits import NEW, Cause, derive_id, stream_name
 from domain.errors import ConflictError, MediaRejected, PhotoVaultError
 from domain.events import ContentClaimed, DuplicateFound, Event, FileQuarantined, FileValidated
 from steps import Ports
+from steps.stacks import leave_stacks
 
 
 def validate(asset: Asset, attempt: Attempt, ports: Ports) -> Sequence[Event]:
@@ -37,7 +38,8 @@ def validate(asset: Asset, attempt: Attempt, ports: Ports) -> Sequence[Event]:
             return [
                 FileQuarantined(
                     run=attempt.run(), code=rejected.code, reason=rejected.reason, sha256=sha256, size_bytes=size
-                )
+                ),
+                *leave_stacks(asset, attempt, ports.store),  # nothing may stand behind what is refused
             ]
     validated = FileValidated(
         run=attempt.run(),

@@ -35,6 +35,7 @@ _PR_SET_NO_NEW_PRIVS = 38
 CALLS: dict[str, str] = {
     "inspect": "adapters.media.images:inspect",
     "read_metadata": "adapters.media.metadata:read_metadata",
+    "extract_video": "adapters.media.motion:extract_video",
     "render": "adapters.media.images:render",
 }
 """Call -> the function that serves it: (source, limits, **options) -> a struct. A module is imported with the first

@@ -33,7 +33,7 @@ from domain.errors import (
     MediaRejected,
     NotFound,
 )
-from domain.media import Inspection, Limits, RawMetadata, Rendered
+from domain.media import EmbeddedVideo, Inspection, Limits, MotionFile, RawMetadata, Rendered
 
 __all__ = ["SandboxedMediaEngine"]
 
@@ -81,6 +81,11 @@ class SandboxedMediaEngine:
     def read_metadata(self, source: Path) -> RawMetadata:
         """See `domain.ports.MediaEngine.read_metadata`."""
         return self._call("read_metadata", source, RawMetadata)
+
+    def extract_video(self, source: Path, embedded: EmbeddedVideo, into: Path) -> MotionFile:
+        """See `domain.ports.MediaEngine.extract_video`."""
+        options = {"into": str(into), "offset": embedded.offset, "length": embedded.length}
+        return self._call("extract_video", source, MotionFile, options)
 
     def render(self, source: Path, into: Path) -> Rendered:
         """See `domain.ports.MediaEngine.render`."""

@@ -19,7 +19,7 @@ from adapters.local.views import SqliteViewStore
 from domain.commits import Commit, split_stream
 from domain.errors import MediaRejected, NotFound
 from domain.eventstore import EventStore
-from domain.media import Inspection, RawMetadata, Rendered, RenditionFile
+from domain.media import EmbeddedVideo, Inspection, MotionFile, RawMetadata, Rendered, RenditionFile
 from domain.parking import Parking
 from domain.pipeline import PIPELINE
 from domain.ports import Delivery, Row, ViewTable
@@ -65,6 +65,10 @@ class FakeMediaEngine:
         """The date in the first line, if there is one."""
         _, width, height, date, _ = self._look("read_metadata", source)
         return RawMetadata({} if date == "-" else {"EXIF:DateTimeOriginal": date.replace("_", " ")}, width, height)
+
+    def extract_video(self, source: Path, embedded: EmbeddedVideo, into: Path) -> MotionFile:
+        """No fake photo holds a video."""
+        raise MediaRejected("not_media", "there is no video in it")
 
     def render(self, source: Path, into: Path) -> Rendered:
         """Two files that hold the picture's mark."""
