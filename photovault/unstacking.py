@@ -28,7 +28,9 @@ def unstack(vault: Vault, stream: str, reason: str) -> list[str]:
 
         def cause(*what: str | int, place: str = place) -> Cause:
             return Cause(
-                commit_id=derive_id(place, *what), actor=vault.settings.owner, correlation_id=asset.correlation_id
+                commit_id=derive_id(place, *what),
+                actor=f"person:{vault.settings.owner}",
+                correlation_id=asset.correlation_id,
             )
 
         found = change_stack(

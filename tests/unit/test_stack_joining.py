@@ -1,0 +1,295 @@
+"""Joining stacks through the real worker and event store: whatever the order, however often, with races and deaths in
+every place, the recorded positions are those that follow from the members alone; and owners never meet."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec import structs
+
+from domain.asset import Asset, Attempt, asset_stream, fold
+from domain.commits import Commit, split_stream
+from domain.events import Event, FileQuarantined, MetadataExtracted, Stacked, StackJoined, StackLeft, StepFailed
+from domain.media import TakenAt
+from domain.meetings import Shot, meetings
+from domain.pipeline import STEPS
+from domain.ports import CommitStore, Delivery, Message
+from domain.stacks import FREE, Position, positions, stack_stream
+from domain.stacks import fold as fold_stack
+from photovault.unstacking import unstack
+from steps import Ports
+from steps.stacks import join_stacks, leave_stacks
+from steps.worker import Worker
+from tests.support.factories import append, recorded, reprocess, uploaded, validated
+from tests.support.fakes import MemoryVault
+
+JPEG, DNG, MOV = "image/jpeg", "image/x-adobe-dng", "video/quicktime"
+
+
+class Killed(BaseException):
+    """The process is gone: nothing may catch this."""
+
+
+class Disturbed:
+    """A commit store in front of another. Before it takes a commit, it lets happen what a plan says: the process dies
+    before or after the write, or another asset's step runs from its begin to its end."""
+
+    def __init__(self, store: CommitStore) -> None:
+        self._store = store
+        self.plan: list[Any] = []  # of "go", "die before", "die after", or a function
+        self.depth = 0
+
+    def put(self, commit: Commit) -> Commit | None:
+        """See `CommitStore.put`."""
+        what = self.plan.pop() if self.plan and split_stream(commit.stream)[0] != "bob" else "go"
+        if callable(what) and self.depth < 3:
+            self.depth += 1
+            try:
+                what()
+            finally:
+                self.depth -= 1
+        elif what == "die before":
+            raise Killed
+        holder = self._store.put(commit)
+        if what == "die after":
+            raise Killed
+        return holder
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+
+class Library:
+    """Assets that have been validated, and a worker for their metadata."""
+
+    def __init__(self, vault: MemoryVault, shots: dict[str, Shot], owner: str = "anna") -> None:
+        self.vault = vault
+        self.shots = shots
+        self.owner = owner
+        self.worker = Worker({"metadata": self._extract, "validate": self._refuse}, vault.ports, vault.clock)
+        for ident, shot in shots.items():
+            kind = "video" if shot.media_type == MOV else "image"
+            about = validated(media_type=shot.media_type, kind=kind)
+            append(vault.store, self.stream(ident), [uploaded(shot.file_name, path=shot.path)], [about])
+
+    def stream(self, ident: str) -> str:
+        """An asset's stream."""
+        return asset_stream(self.owner, ident)
+
+    def handle(self, ident: str, step: str = "metadata") -> None:
+        """A message reaches a worker, which may die of it."""
+        message = Message(f"{ident}-{step}", self.stream(ident), step, "c", "c")
+        with contextlib.suppress(Killed):
+            self.worker.handle(Delivery(step, message, "r", 1))
+
+    def again(self, ident: str, shot: Shot) -> None:
+        """The file says something else now."""
+        self.shots[ident] = shot
+        append(self.vault.store, self.stream(ident), [reprocess("metadata")])
+        self.handle(ident)
+
+    def asset(self, ident: str) -> Asset:
+        """As its stream says."""
+        return fold(self.stream(ident), self.vault.store.load(self.stream(ident)).events)
+
+    def positions(self) -> dict[str, dict[str, Position]]:
+        """What is recorded on the assets' streams: asset -> stack -> position; those who stand alone are left out."""
+        found: dict[str, dict[str, Position]] = {}
+        for ident in self.shots:
+            for stack, s in self.asset(ident).stacked.items():
+                position = Position(s.main, s.role, s.parts)
+                if position != FREE:
+                    found.setdefault(ident, {})[stack] = position
+        return found
+
+    def decided(self) -> dict[str, dict[str, Position]]:
+        """What follows from the members of each stack alone."""
+        found: dict[str, dict[str, Position]] = {}
+        for stream in {c.stream for c in self.vault.everything()}:
+            owner, category, stack = split_stream(stream)
+            if category == "stack" and owner == self.owner:
+                stood = positions(fold_stack(self.vault.store.load(stream).events))
+                for ident, position in stood.items():
+                    found.setdefault(ident, {})[stack] = position
+        return found
+
+    def done(self) -> bool:
+        """Whether every asset's metadata step has ended."""
+        return all(self.asset(ident).steps["metadata"].ended for ident in self.shots)
+
+    def _extract(self, asset: Asset, attempt: Attempt, ports: Ports) -> Sequence[Event]:
+        stacks, stacked, _ = join_stacks(asset, attempt, ports.store, self.shots[asset.id])
+        about = MetadataExtracted(run=attempt.run(), width=1, height=1, stacks=stacks)
+        return [about, *stacked]
+
+    def _refuse(self, asset: Asset, attempt: Attempt, ports: Ports) -> Sequence[Event]:
+        refused = FileQuarantined(run=attempt.run(), code="infected", reason="it carries a virus")
+        return [refused, *leave_stacks(asset, attempt, ports.store)]
+
+
+def shot(name: str, media_type: str, second: int = 0, **tags: Any) -> Shot:
+    """A file of the same summer's noon."""
+    return Shot(media_type, name, f"/p/{name}", TakenAt(f"2024-07-01T12:00:{second:02}", "exif", None), None, tags)
+
+
+LIVE = {"Apple:ContentIdentifier": "1745E022-9712"}
+BURST = {"Apple:BurstUUID": "0AC1D3A1-0D2B"}
+FAMILY = {
+    "jpeg": shot("IMG_1.JPG", JPEG, **LIVE, **BURST),
+    "raw": shot("IMG_1.DNG", DNG, 1),
+    "video": shot(
+        "IMG_7.MOV",
+        MOV,
+        **{"Container:com.apple.quicktime.content.identifier": "1745E022-9712", "Container:duration_ms": 2000},
+    ),
+    "frame": shot("IMG_0.JPG", JPEG, **BURST),
+    "other": shot("IMG_2.JPG", JPEG, 5, **BURST),
+    "stranger": shot("IMG_9.JPG", JPEG),
+}
+WHO = st.sampled_from(sorted(FAMILY))
+
+
+@pytest.fixture
+def vault() -> Iterator[MemoryVault]:
+    with MemoryVault() as vault:
+        yield vault
+
+
+def settled() -> dict[str, dict[str, Position]]:
+    """Where they stand when they come one by one and nothing happens to them."""
+    with MemoryVault() as vault:
+        library = Library(vault, dict(FAMILY))
+        for ident in FAMILY:
+            library.handle(ident)
+        assert library.positions() == library.decided()
+        return library.positions()
+
+
+SETTLED = settled()
+
+
+def mains(found: dict[str, dict[str, Position]]) -> dict[str, set[str | None]]:
+    """Who stands behind whom."""
+    behind = {ident: {p.main for p in stood.values() if p.main} for ident, stood in found.items()}
+    return {ident: main for ident, main in behind.items() if main}
+
+
+def test_a_shot_of_many_files_is_one() -> None:
+    assert mains(SETTLED) == {"raw": {"jpeg"}, "video": {"jpeg"}, "jpeg": {"frame"}, "other": {"frame"}}
+
+
+@settings(max_examples=150)
+@given(
+    st.lists(WHO, max_size=8),
+    st.permutations(sorted(FAMILY)),
+    st.lists(st.sampled_from(["go", "go", "die before", "die after"]) | WHO, max_size=30),
+)
+def test_any_order_repeats_races_and_deaths_come_to_the_same(
+    before: list[str], order: list[str], happens: list[str]
+) -> None:
+    with MemoryVault() as vault:
+        library = Library(vault, dict(FAMILY))
+        disturbed = Disturbed(vault.store.commits)
+        vault.store.commits = disturbed  # type: ignore[assignment]
+        disturbed.plan = [(lambda w=what: library.handle(w)) if what in FAMILY else what for what in happens]
+        for ident in (*before, *order):
+            library.handle(ident)
+        disturbed.plan = []
+        for _ in range(2):  # what died comes back, as an unanswered message does; and once more for nothing
+            for ident in order:
+                library.handle(ident)
+        assert library.done()
+        assert library.positions() == library.decided() == SETTLED
+        failures = [
+            r.event
+            for ident in FAMILY
+            for r in vault.store.load(library.stream(ident)).events
+            if isinstance(r.event, StepFailed)
+        ]
+        assert failures == []
+
+
+def test_a_file_that_meets_nobody_costs_one_append_and_is_told_nothing(vault: MemoryVault) -> None:
+    library = Library(vault, {"stranger": FAMILY["stranger"]})
+    before = len(vault.everything())
+    library.handle("stranger")
+    made = [commit.stream for commit in vault.everything()[before:]]
+    assert [split_stream(stream)[1] for stream in made] == ["stack", "asset"]
+    assert library.asset("stranger").stacked == {}
+
+
+def test_a_drawing_costs_nothing(vault: MemoryVault) -> None:
+    library = Library(vault, {"a": shot("a.png", "image/png")})
+    before = len(vault.everything())
+    library.handle("a")
+    assert [split_stream(c.stream)[1] for c in vault.everything()[before:]] == ["asset"]
+
+
+def test_owners_never_meet(vault: MemoryVault) -> None:
+    anna = Library(vault, {"a": FAMILY["jpeg"]}, "anna")
+    bob = Library(vault, {"b": FAMILY["raw"], "c": FAMILY["video"]}, "bob")
+    anna.handle("a")
+    bob.handle("b")
+    bob.handle("c")
+    assert anna.positions() == bob.positions() == {}
+    for commit in vault.everything():
+        owner, category, _ = split_stream(commit.stream)
+        if category == "stack":
+            members = {r.event.asset for r in vault.store.events_of(commit) if isinstance(r.event, StackJoined)}
+            assert members <= ({"a"} if owner == "anna" else {"b", "c"})
+
+
+def test_a_new_look_that_finds_something_else_moves_the_file(vault: MemoryVault) -> None:
+    library = Library(vault, {"jpeg": FAMILY["jpeg"], "video": FAMILY["video"]})
+    library.handle("jpeg")
+    library.handle("video")
+    assert mains(library.positions()) == {"video": {"jpeg"}}
+    library.again("jpeg", shot("IMG_1.JPG", JPEG))
+    assert library.positions() == library.decided() == {}
+    library.again("jpeg", FAMILY["jpeg"])
+    assert mains(library.positions()) == mains(library.decided()) == {"video": {"jpeg"}}
+
+
+def test_nothing_stands_behind_what_is_refused_later(vault: MemoryVault) -> None:
+    library = Library(vault, {"jpeg": FAMILY["jpeg"], "raw": FAMILY["raw"]})
+    library.handle("jpeg")
+    library.handle("raw")
+    append(vault.store, library.stream("jpeg"), [reprocess("validate")])
+    library.handle("jpeg", "validate")
+    assert library.asset("jpeg").quarantined
+    assert library.positions() == library.decided() == {}
+
+
+def test_what_a_person_takes_apart_stays_apart(vault: MemoryVault) -> None:
+    library = Library(vault, {"jpeg": FAMILY["jpeg"], "raw": FAMILY["raw"]})
+    library.handle("jpeg")
+    library.handle("raw")
+    assert sorted(unstack(vault, library.stream("raw"), "two photos")) == ["jpeg", "raw"]  # type: ignore[arg-type]
+    assert library.positions() == library.decided() == {}
+    library.again("raw", shot("IMG_1.DNG", DNG, 0))
+    assert library.positions() == {}
+
+
+def test_a_stack_that_cannot_be_read_leaves_the_file_alone_with_a_note(vault: MemoryVault) -> None:
+    library = Library(vault, {"raw": FAMILY["raw"]})
+    stack = meetings(FAMILY["raw"])[0].stack
+    broken = append(vault.store, stack_stream("bob", stack), [StackLeft(asset="x")])[0]
+    vault.commits.put(structs.replace(broken, stream=stack_stream("anna", stack), body=b'{"claim_check": 1}'))
+    asset = library.asset("raw")
+    attempt = Attempt(STEPS["metadata"], 1, "c", "metadata")
+    stacks, events, notes = join_stacks(asset, attempt, vault.store, FAMILY["raw"])
+    assert (stacks, events) == ((stack,), [])
+    assert len(notes) == 1
+    assert "stays alone" in notes[0]
+
+
+def test_of_one_stack_the_highest_version_holds_in_whatever_order(vault: MemoryVault) -> None:
+    late, early = Stacked(stack="s", stack_version=7), Stacked(stack="s", stack_version=3, main="x", role="raw")
+    for order in ((late, early), (early, late), (late, early, late)):
+        asset = fold(asset_stream("anna", "a"), recorded(uploaded(), *order))
+        assert asset.stacked == {"s": late}
