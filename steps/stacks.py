@@ -75,10 +75,10 @@ def change_stack(
     stream = stack_stream(owner, stack)
     if first:
         try:
-            if not store.append(stream, first, NEW, cause).repeated:
-                return {}
+            store.append(stream, first, NEW, cause)
+            return {}
         except ConflictError:
-            pass  # somebody is there
+            pass  # somebody is there; whoever comes behind the first tells the first, too
     while True:
         loaded = store.load(stream)
         events: list[Recorded] = list(loaded.events)

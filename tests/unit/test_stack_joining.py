@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
@@ -151,7 +151,7 @@ FAMILY = {
     "other": shot("IMG_2.JPG", JPEG, 5, **BURST),
     "stranger": shot("IMG_9.JPG", JPEG),
 }
-WHO = st.sampled_from(sorted(FAMILY))
+BURSTS = {f"f{n}": shot(f"IMG_{n}.JPG", JPEG, n, **BURST) for n in range(4)}
 
 
 @pytest.fixture
@@ -160,17 +160,18 @@ def vault() -> Iterator[MemoryVault]:
         yield vault
 
 
-def settled() -> dict[str, dict[str, Position]]:
+def settled(shots: dict[str, Shot]) -> dict[str, dict[str, Position]]:
     """Where they stand when they come one by one and nothing happens to them."""
     with MemoryVault() as vault:
-        library = Library(vault, dict(FAMILY))
-        for ident in FAMILY:
+        library = Library(vault, dict(shots))
+        for ident in shots:
             library.handle(ident)
         assert library.positions() == library.decided()
         return library.positions()
 
 
-SETTLED = settled()
+SETTLED = settled(FAMILY)
+SETTLED_BURST = settled(BURSTS)
 
 
 def mains(found: dict[str, dict[str, Position]]) -> dict[str, set[str | None]]:
@@ -183,35 +184,59 @@ def test_a_shot_of_many_files_is_one() -> None:
     assert mains(SETTLED) == {"raw": {"jpeg"}, "video": {"jpeg"}, "jpeg": {"frame"}, "other": {"frame"}}
 
 
-@settings(max_examples=150)
-@given(
-    st.lists(WHO, max_size=8),
-    st.permutations(sorted(FAMILY)),
-    st.lists(st.sampled_from(["go", "go", "die before", "die after"]) | WHO, max_size=30),
-)
-def test_any_order_repeats_races_and_deaths_come_to_the_same(
-    before: list[str], order: list[str], happens: list[str]
-) -> None:
+def happenings(shots: dict[str, Shot]) -> st.SearchStrategy[tuple[list[str], list[str], list[str]]]:
+    """Who comes before all have come, the order in which all come, and what happens at each write."""
+    who = st.sampled_from(sorted(shots))
+    what = st.sampled_from(["go", "go", "die before", "die after"]) | who
+    return st.tuples(st.lists(who, max_size=8), st.permutations(sorted(shots)), st.lists(what, max_size=40))
+
+
+def live_through(shots: dict[str, Shot], happening: tuple[list[str], list[str], list[str]]) -> None:
+    """All come, with what happens meanwhile; who died comes back, as an unanswered message does, and once more."""
+    before, order, happens = happening
     with MemoryVault() as vault:
-        library = Library(vault, dict(FAMILY))
+        library = Library(vault, dict(shots))
         disturbed = Disturbed(vault.store.commits)
         vault.store.commits = disturbed  # type: ignore[assignment]
-        disturbed.plan = [(lambda w=what: library.handle(w)) if what in FAMILY else what for what in happens]
+        disturbed.plan = [(lambda w=what: library.handle(w)) if what in shots else what for what in happens]
         for ident in (*before, *order):
             library.handle(ident)
         disturbed.plan = []
-        for _ in range(2):  # what died comes back, as an unanswered message does; and once more for nothing
-            for ident in order:
-                library.handle(ident)
+        for ident in (*order, *order):
+            library.handle(ident)
         assert library.done()
-        assert library.positions() == library.decided() == SETTLED
-        failures = [
-            r.event
-            for ident in FAMILY
-            for r in vault.store.load(library.stream(ident)).events
-            if isinstance(r.event, StepFailed)
-        ]
-        assert failures == []
+        told = [r.event for ident in shots for r in vault.store.load(library.stream(ident)).events]
+        assert not [event for event in told if isinstance(event, StepFailed)]
+        assert library.positions() == library.decided() == (SETTLED if shots is FAMILY else SETTLED_BURST)
+
+
+class TestAnyOrderRepeatsRacesAndDeathsComeToTheSame:
+    @settings(max_examples=150)
+    @given(happenings(FAMILY))
+    def test_of_a_shot_of_many_files(self, happening: tuple[list[str], list[str], list[str]]) -> None:
+        live_through(FAMILY, happening)
+
+    @settings(max_examples=150)
+    @given(happenings(BURSTS))
+    @example(([], ["f3", "f2", "f1", "f0"], ["f0", "go", "go", "go", "go", "go"]))
+    def test_of_a_burst(self, happening: tuple[list[str], list[str], list[str]]) -> None:
+        live_through(BURSTS, happening)
+
+
+def test_who_decided_first_and_writes_last_takes_nobody_back(vault: MemoryVault) -> None:
+    """f3 is there. f1 decides that f3 stands behind it; before it says so, f0 comes and says otherwise."""
+    library = Library(vault, dict(BURSTS))
+    library.handle("f3")
+    disturbed = Disturbed(vault.store.commits)
+    vault.store.commits = disturbed  # type: ignore[assignment]
+    disturbed.plan = [lambda: library.handle("f0"), "go", "go"]  # from the end: two writes to the stack, one to f3
+    library.handle("f1")
+    assert disturbed.plan == []
+    versions = [
+        r.event.stack_version for r in vault.store.load(library.stream("f3")).events if isinstance(r.event, Stacked)
+    ]
+    assert versions == [3]
+    assert mains(library.positions()) == {"f1": {"f0"}, "f3": {"f0"}}
 
 
 def test_a_file_that_meets_nobody_costs_one_append_and_is_told_nothing(vault: MemoryVault) -> None:
