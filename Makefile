@@ -9,7 +9,7 @@ PIP := -m pip install --quiet --disable-pip-version-check
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-cloud tools lint lint-template bench cloud build deploy schemas emulator format lock clean
+.PHONY: help demo contact-sheet test test-cloud fuzz tools lint lint-template bench cloud build deploy schemas emulator format lock clean
 
 help: ## list the tasks
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -17,11 +17,18 @@ help: ## list the tasks
 demo: $(VENV)/.run ## ingest a folder and look at what comes out (PHOTOS=~/Pictures)
 	@$(BIN)/photovault --home "$(DEMO_HOME)" demo $(if $(PHOTOS),"$(PHOTOS)")
 
+contact-sheet: $(VENV)/.run ## draw a library's thumbnails with dates and places on one picture (PHOTOS=~/Pictures)
+	@$(BIN)/photovault --home build/contact-sheet demo $(if $(PHOTOS),"$(PHOTOS)",$(if $(PHOTOVAULT_MEDIA),"$(PHOTOVAULT_MEDIA)")) >/dev/null
+	@$(BIN)/photovault --home build/contact-sheet query gallery --oldest-first --limit 1000 --sheet build/contact-sheet.jpg
+
 test: $(VENV)/.tools emulator ## run all tests (ARGS= for pytest)
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 test-cloud: $(VENV)/.test emulator ## run the whole system on the AWS emulator, from an upload to a redrive
 	$(BIN)/python -m pytest tests/e2e/test_cloud.py $(ARGS)
+
+fuzz: $(VENV)/.test ## break files of every kind for longer than the tests do (EXAMPLES=2000 a file and call)
+	PHOTOVAULT_FUZZ_EXAMPLES=$(or $(EXAMPLES),2000) $(BIN)/python -m pytest tests/fuzz -n $(JOBS) --timeout 0 $(ARGS)
 
 lint: $(VENV)/.lint ## ruff, mypy, the import contract, the published schemas
 	$(BIN)/ruff check .

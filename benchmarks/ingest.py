@@ -20,7 +20,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from benchmarks.measuring import BUILD, Row, in_turn, row, scratch
+from benchmarks.measuring import Row, in_turn, row, scratch
 from domain.events import Outcome
 
 WORKERS = 2
@@ -73,16 +73,10 @@ def run(quick: bool = False) -> list[Row]:
 
 
 def _photos(count: int) -> list[Path]:
-    """Photos like a camera's, each with another content."""
-    from benchmarks.renditions import _photo
+    """Photos of 12 megapixels like a camera's, each with another content."""
+    from benchmarks.renditions import Case, photo
 
-    folder = BUILD / "photos"
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / f"IMG_{seed:04}.jpg" for seed in range(count)]
-    for seed, path in enumerate(paths):
-        if not path.exists():
-            _photo(folder / "unfinished.jpg", seed).rename(path)
-    return paths
+    return [photo(Case("a JPEG of 12 megapixels", (4000, 3000)), seed) for seed in range(count)]
 
 
 def _ingest(home: Path, photos: list[Path]) -> Ingested:

@@ -55,6 +55,9 @@ def query(
     html: Annotated[
         Path | None, typer.Option(help="gallery: write a page of thumbnails to this file.", metavar="FILE")
     ] = None,
+    sheet: Annotated[
+        Path | None, typer.Option(help="gallery: draw thumbnails with captions as one JPEG or PNG.", metavar="FILE")
+    ] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
     json: Json = False,
@@ -64,10 +67,15 @@ def query(
         refuse_others(context, "query library", "view", "as_of")
     elif asset is not None:
         refuse_others(
-            context, f"query {view} --asset", "view", "asset", "as_of", *(["html"] if view == "gallery" else ())
+            context,
+            f"query {view} --asset",
+            "view",
+            "asset",
+            "as_of",
+            *(["html", "sheet"] if view == "gallery" else ()),
         )
     elif view == "gallery" and everything:
-        refuse_others(context, "query gallery --all", "view", "everything", "as_of", "limit", "cursor", "html")
+        refuse_others(context, "query gallery --all", "view", "everything", "as_of", "limit", "cursor", "html", "sheet")
     elif view != "gallery":
         refuse_others(context, f"query {view}", "view", "as_of", "asset", "limit", "cursor")
     with open_vault(context) as vault:
@@ -85,7 +93,7 @@ def query(
         elif view == "gallery" and everything:
             page = views.query(view_table, vault.settings.owner, limit=limit, cursor=cursor)
         elif view == "gallery":
-            refused_too = state is not None or (json and html is None)
+            refused_too = state is not None or (json and html is None) or sheet is not None
             page, hidden = _timeline(
                 vault, projection, views, view_table, state, since, until, oldest_first, limit, cursor, refused_too
             )
@@ -93,6 +101,14 @@ def query(
             high = PATHS if view == "files" else None  # rows of single paths stand behind those of the assets
             page = views.query(view_table, vault.settings.owner, limit=limit, cursor=cursor, high=high)
         items = [projection.show(projection.decode(row.data), vault.locate) for row in page.rows]
+        if sheet is not None:
+            from photovault.contact_sheet import write_sheet  # Pillow, which only this needs
+
+            with progress_bar("sheet", len(items)) as bar:
+                drawn = write_sheet(items, sheet, bar.advance)
+            if not json:
+                out.print(f"{number(drawn, 'asset')} on {sheet}")
+                return
         if html is not None:
             shown = write_page(items, html)
             if not json:
