@@ -191,11 +191,15 @@ def _closest(one: StackJoined, others: Sequence[StackJoined], within: float, *, 
     near: list[tuple[float, StackJoined]] = []
     for other in others:
         apart = seconds_apart(_moment(one), _moment(other))
-        if one.kind == "live":
-            near.append((0.0, other))
+        if one.kind == "live":  # an edited copy keeps the identifier; the original keeps the name
+            near.append((float(_stem(one) != _stem(other)), other))
         elif doubt if apart is None else apart <= within:
             near.append((within if apart is None else apart, other))
     return min(near, key=lambda found: (found[0], found[1].file_name, found[1].asset))[1] if near else None
+
+
+def _stem(member: StackJoined) -> str:
+    return member.file_name.rpartition(".")[0].casefold()
 
 
 def _moment(member: StackJoined) -> TakenAt | None:

@@ -17,7 +17,7 @@ from domain.events import (
     ReprocessRequested,
     Stacked,
 )
-from projections.base import Locate, Projection, plain
+from projections.base import Locate, Projection
 from projections.stacking import Placement, main_of, parts_of, placed
 
 
@@ -167,7 +167,15 @@ class Gallery(Projection[GalleryItem]):
                 name: {"path": locate(p.blob), "width": p.width, "height": p.height, "bytes": p.bytes}
                 for name, p in state.renditions.items()
             },
-            "motion": {**plain(state.motion), "path": locate(state.motion.blob)} if state.motion else None,
+            "motion": None
+            if state.motion is None
+            else {
+                "path": locate(state.motion.blob),
+                "width": state.motion.width,
+                "height": state.motion.height,
+                "bytes": state.motion.bytes,
+                "duration_ms": state.motion.duration_ms,
+            },
             "stacked_under": main_of(state.stacks),
             "parts": parts_of(state.stacks),
         }

@@ -169,6 +169,12 @@ class TestLivePhotos:
         assert stood(joined("v", "live", MOV), joined("w", "live", MOV)) == {}
         assert stood(joined("p", "live", HEIC), joined("q", "live", JPEG)) == {}
 
+    def test_of_two_pictures_the_one_of_the_same_name_has_the_video(self) -> None:
+        edited = joined("e", "live", HEIC, name="IMG_E0001.HEIC")
+        picture, video = joined("p", "live", HEIC, name="IMG_0001.HEIC"), joined("v", "live", MOV, name="IMG_0001.MOV")
+        assert behind(stood(edited, picture, video)) == {"v": "p"}
+        assert behind(stood(joined("a", "live", HEIC, name="A.HEIC"), picture, video)) == {"v": "p"}
+
     def test_a_long_video_is_not_hidden_behind_a_picture(self) -> None:
         assert stood(joined("v", "live", MOV, duration_ms=600_000), joined("p", "live", HEIC)) == {}
 
