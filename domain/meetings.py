@@ -91,9 +91,7 @@ def is_raw(media_type: str) -> bool:
 
 def meetings(shot: Shot) -> tuple[Meeting, ...]:
     """Where a file meets its like; most files meet by name only, and most of those meet nobody."""
-    found = [meeting for meeting in (_live(shot), _burst(shot)) if meeting]
-    by_name = _name(shot, has_identifier=bool(found) and found[0].kind == "live")
-    return tuple(found) if by_name is None else (*found, by_name)
+    return tuple(meeting for meeting in (_live(shot), _burst(shot), _name(shot)) if meeting)
 
 
 def seconds_apart(a: TakenAt | None, b: TakenAt | None) -> float | None:
@@ -152,10 +150,11 @@ def _burst_in_name(file_name: str) -> tuple[str, str, bool] | None:
     return ("sequence", match["id"], False) if match else None
 
 
-def _name(shot: Shot, *, has_identifier: bool) -> Meeting | None:
-    """Same folder and same name. A half of a live photo that says so itself needs no name; a long video has no twin."""
+def _name(shot: Shot) -> Meeting | None:
+    """Same folder and same name. A long video has no twin; one with an identifier may, as a program that converts
+    pictures often drops theirs."""
     if shot.media_type.startswith("video/"):
-        if has_identifier or shot.duration_ms is None or shot.duration_ms > MAX_NAMED_VIDEO_MS or shot.moment is None:
+        if shot.duration_ms is None or shot.duration_ms > MAX_NAMED_VIDEO_MS or shot.moment is None:
             return None
     elif not (shot.media_type in STILLS or is_raw(shot.media_type)):
         return None

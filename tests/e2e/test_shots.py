@@ -31,6 +31,8 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     movie(iphone / "IMG_0001.MOV", content_id=CONTENT_ID, created=LATER)
     (iphone / "IMG_0002.JPG").write_bytes(photo(2, NOON))  # a live photo whose identifiers a program has removed
     movie(iphone / "IMG_0002.MOV", created=LATER, seconds=1.5)
+    (iphone / "IMG_0007.JPG").write_bytes(photo(7, NOON))  # only the video has kept its identifier
+    movie(iphone / "IMG_0007.MOV", content_id="9A1B2C3D-0000-0000-0000-000000000000", created=LATER, seconds=1.6)
     (iphone / "IMG_0003.JPG").write_bytes(photo(3, NOON))  # a picture and a video that only share a name
     movie(iphone / "IMG_0003.MOV", created=LATER, seconds=7)
     for n in range(4, 7):
@@ -109,6 +111,7 @@ def test_the_timeline_shows_one_item_a_shot(photos: Path, home: Path, capsys: py
         "iphone/IMG_0003.JPG",
         "iphone/IMG_0003.MOV",
         "iphone/IMG_0004.JPG",
+        "iphone/IMG_0007.JPG",
     ]
     parts = {
         name: sorted((where[part["asset"]], part["role"]) for part in item["parts"])
@@ -118,6 +121,7 @@ def test_the_timeline_shows_one_item_a_shot(photos: Path, home: Path, capsys: py
     assert parts == {
         "iphone/IMG_0001.JPG": [("iphone/IMG_0001.MOV", "live_video")],
         "iphone/IMG_0002.JPG": [("iphone/IMG_0002.MOV", "live_video")],
+        "iphone/IMG_0007.JPG": [("iphone/IMG_0007.MOV", "live_video")],
         "iphone/IMG_0004.JPG": [("iphone/IMG_0005.JPG", "burst_frame"), ("iphone/IMG_0006.JPG", "burst_frame")],
         "android/00001IMG_00001_BURST20240701170000123_COVER.jpg": [
             ("android/00000IMG_00000_BURST20240701170000123.jpg", "burst_frame"),
@@ -131,11 +135,11 @@ def test_the_timeline_shows_one_item_a_shot(photos: Path, home: Path, capsys: py
 def test_all_files_are_kept_and_listed(photos: Path, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     where = places(home, capsys, photos)
     every = items(home, capsys, "--all")
-    assert len(every) == len(where) == len([path for path in photos.rglob("*") if path.is_file()]) == 19
+    assert len(every) == len(where) == len([path for path in photos.rglob("*") if path.is_file()]) == 21
     behind = {where[item["asset"]]: where[item["stacked_under"]] for item in every if item["stacked_under"]}
     assert behind["iphone/IMG_0001.MOV"] == "iphone/IMG_0001.JPG"
-    assert len(behind) == 6
-    assert len(items(home, capsys, "--state", "done")) == 19
+    assert len(behind) == 7
+    assert len(items(home, capsys, "--state", "done")) == 21
     originals = json.loads(call(home, capsys, "query", "renditions", "--json"))["items"]
     assert {Path(row["original"]).read_bytes() for row in originals} == {
         path.read_bytes() for path in photos.rglob("*") if path.is_file()
@@ -144,12 +148,12 @@ def test_all_files_are_kept_and_listed(photos: Path, home: Path, capsys: pytest.
 
 def test_the_library_counts_every_file_and_every_shot_once(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     totals = {row["name"]: row for row in json.loads(call(home, capsys, "query", "library", "--json"))["items"]}
-    assert totals["library"]["assets"] == 19
-    assert totals["library"]["stacked"] == 6
+    assert totals["library"]["assets"] == 21
+    assert totals["library"]["stacked"] == 7
     assert totals["library"]["motion_photos"] == 4
     assert totals["kind:video"]["assets"] == 2
-    assert totals["kind:image"]["assets"] == 11
-    assert totals["type:video/quicktime"]["assets"] == 4
+    assert totals["kind:image"]["assets"] == 12
+    assert totals["type:video/quicktime"]["assets"] == 5
 
 
 def test_the_video_of_a_motion_photo_plays(photos: Path, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -171,8 +175,8 @@ def test_the_video_of_a_motion_photo_plays(photos: Path, home: Path, capsys: pyt
 def test_the_audit_tells_of_it(photos: Path, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     told = json.loads(call(home, capsys, "audit", photos / "iphone/IMG_0001.MOV", "--json"))["entries"]
     stacked = [entry for entry in told if entry["type"] == "Stacked"]
-    assert len(stacked) == 1
-    assert "as its live video" in stacked[0]["detail"]
+    assert len(stacked) == 2  # by its identifier, and by its name
+    assert all("as its live video" in entry["detail"] for entry in stacked)
     cut = json.loads(call(home, capsys, "audit", photos / "android/PXL_20240701_160000123.MP.jpg", "--json"))
     assert any("its video is missing or cut short" in entry["detail"] for entry in cut["entries"])
     assert cut["state"] == "done"
@@ -183,9 +187,9 @@ def test_the_page_marks_what_is_more_than_a_picture(
 ) -> None:
     call(home, capsys, "query", "gallery", "--html", tmp_path / "page.html")
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
-    assert page.count("<b>live</b>") == 6
+    assert page.count("<b>live</b>") == 7
     assert page.count("<b>burst of 3</b>") == 2
-    assert page.count("<figure>") == 11
+    assert page.count("<figure>") == 12
     printed = call(home, capsys, "query", "gallery")
     assert "IMG_0004.JPG (burst of 3)" in printed
 

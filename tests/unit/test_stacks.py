@@ -66,7 +66,11 @@ class TestMeetings:
         picture = live("/a/IMG_1.HEIC", HEIC, "1745E022-9712-43C7-B024-F308EC6413CB")
         video = live("/b/other.MOV", MOV, "1745e022-9712-43c7-b024-f308ec6413cb")
         assert meetings(picture)[0] == meetings(video)[0]
-        assert [m.kind for m in meetings(video)] == ["live"]  # a name could only be wrong
+
+    def test_a_video_that_kept_its_identifier_meets_a_picture_that_lost_it_by_name(self) -> None:
+        video = live("/a/IMG_1.MOV", MOV, "1745E022-9712-43C7-B024-F308EC6413CB", Container__duration_ms=2900)
+        assert [meeting.kind for meeting in meetings(video)] == ["live", "name"]
+        assert meetings(video)[1:] == meetings(shot("/a/IMG_1.JPG"))
 
     def test_twins_meet_in_the_same_folder_only(self) -> None:
         one, other = meetings(shot("/a/DSC_1.JPG")), meetings(shot("/a/dsc_1.nef", "image/x-nikon-nef"))
