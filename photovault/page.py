@@ -45,13 +45,13 @@ def taken_text(item: Mapping[str, Any], characters: int) -> str:
 
 def marks(item: Mapping[str, Any]) -> str:
     """What stands behind a gallery item: "live, RAW", "burst of 12"."""
-    roles = [part["role"] for part in item["parts"]]
+    roles = [part["role"] for part in item.get("parts", ())]
     frames = roles.count("burst_frame")
     return ", ".join(
         filter(
             None,
             (
-                "live" if item["motion"] or "live_video" in roles else "",
+                "live" if item.get("motion") or "live_video" in roles else "",
                 "RAW" if "raw" in roles else "",
                 f"burst of {frames + 1}" if frames else "",
             ),
