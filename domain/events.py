@@ -14,7 +14,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 from msgspec import Meta, Struct
 
 from domain.likeness import MAX_LOOKALIKES, Lookalike
-from domain.media import Camera, DateCandidate, Kind, Position, TakenAt
+from domain.media import Camera, DateCandidate, Kind, MotionVideo, Position, TakenAt
 from domain.streaming import ChunkFile, Part, Rung, StreamRendition, VideoFile
 from domain.video import AudioTrack, VideoQuality, VideoTrack
 
@@ -236,6 +236,10 @@ class MetadataExtracted(Outcome, frozen=True, kw_only=True):
     notes: Notes = ()
     rating: Annotated[int, _doc("Stars from 0 to 5; -1: rejected.", "stars", ge=-1, le=5)] | None = None
     keywords: Annotated[tuple[str, ...], _doc("Keywords that a person gave it.", max_length=100)] = ()
+    motion: Annotated[MotionVideo | None, _doc("The video inside a motion photo.")] = None
+    stacks: Annotated[
+        tuple[str, ...], _doc("Ids of the stacks where it meets files that may belong to it.", max_length=10)
+    ] = ()
 
 
 class PlaceResolved(Outcome, frozen=True, kw_only=True):
@@ -452,6 +456,69 @@ class VideoTranscoded(Outcome, frozen=True, kw_only=True):
     notes: Notes = ()
 
 
+# --- stacks: the files of one shot -----------------------------------------------------------------------------------
+
+AssetId: TypeAlias = Annotated[str, _doc("Id of an asset of the same owner.", min_length=1, max_length=64)]
+
+
+class StackPart(Struct, frozen=True, kw_only=True, gc=False):
+    """A file that stands behind the one that is shown."""
+
+    asset: AssetId
+    role: Annotated[str, _doc("`live_video`, `raw` or `burst_frame`.", min_length=1, max_length=32)]
+
+
+class Stacked(Event, frozen=True, kw_only=True):
+    """Where the asset now stands among the files of one shot. Behind `main` it is not listed; the file stays."""
+
+    WHEN = "A file that belongs to the same shot came or went. Of one stack, the highest `stack_version` holds."
+    BY = "metadata, of whichever file came"
+
+    stack: Annotated[str, _doc("Id of the stack.", min_length=1, max_length=64)]
+    stack_version: Annotated[int, _doc("Version of the stack's stream that this follows from.", ge=1)]
+    main: Annotated[AssetId | None, _doc("The asset that it stands behind; none when it is shown itself.")] = None
+    role: Annotated[str | None, _doc("What it is to its main: `live_video`, `raw` or `burst_frame`.")] = None
+    parts: Annotated[tuple[StackPart, ...], _doc("Those that stand behind it.", max_length=1000)] = ()
+
+
+class StackJoined(Event, frozen=True, kw_only=True):
+    """A file that may belong with others, with what the decision needs to know of it."""
+
+    STREAM = "stack"
+    WHEN = "Metadata or a file's name show what it has in common with others; again when that changes."
+    BY = "metadata"
+
+    asset: AssetId
+    kind: Annotated[str, _doc("`live`, `burst`, `sequence` or `name`.", min_length=1, max_length=32)]
+    on: Annotated[str, _doc("What its members share: an identifier, or folder and name; cut.", max_length=500)]
+    media_type: Annotated[str, _doc("Type by content.", min_length=3, max_length=100)]
+    file_name: Annotated[str, _doc("Name that the file came with.", min_length=1, max_length=1024)]
+    taken: Annotated[str | None, _doc("The wall clock of the place, without a zone.")] = None
+    offset_minutes: Annotated[int | None, _doc("Minutes east of UTC, when known.", "min")] = None
+    duration_ms: Annotated[int, _doc("Length of a video.", "ms", ge=0)] | None = None
+    cover: Annotated[bool, _doc("Whether the camera names it the best of its burst.")] = False
+
+
+class StackLeft(Event, frozen=True, kw_only=True):
+    """A file turned out not to belong here."""
+
+    STREAM = "stack"
+    WHEN = "A new look at its metadata shows something else, or the file was refused."
+    BY = "metadata or validate"
+
+    asset: AssetId
+
+
+class StackDissolved(Event, frozen=True, kw_only=True):
+    """A person says that these files are photos of their own. It holds for good, also for those that come later."""
+
+    STREAM = "stack"
+    WHEN = "`unstack` was called for one of them."
+    BY = "a person"
+
+    reason: Reason
+
+
 # --- content: one stream for each distinct SHA-256 of an owner whose importer did not know it at upload --------------
 
 
@@ -523,6 +590,10 @@ EVENTS: tuple[type[Event], ...] = (
     ChunkEncoded,
     ChunksEncoded,
     VideoTranscoded,
+    Stacked,
+    StackJoined,
+    StackLeft,
+    StackDissolved,
     StepSkipped,
     StepFailed,
     StepGivenUp,

@@ -12,7 +12,7 @@ from msgspec import Struct
 from domain.commits import Commit
 from domain.events import Scan, TranscodePlanned, VideoAnalyzed
 from domain.likeness import Lookup
-from domain.media import Hashed, Inspection, RawMetadata, RawSidecar, Rendered
+from domain.media import EmbeddedVideo, Hashed, Inspection, MotionFile, RawMetadata, RawSidecar, Rendered
 from domain.places import NearestPlace
 from domain.streaming import Encoded, Joined
 from domain.video import VideoReport
@@ -373,6 +373,9 @@ class MediaEngine(Protocol):
 
     def read_sidecar(self, source: Path, kind: str) -> RawSidecar:
         """What a sidecar (`xmp` or `takeout`) says of its picture."""
+
+    def extract_video(self, source: Path, embedded: EmbeddedVideo, into: Path) -> MotionFile:
+        """Copy the video out of a motion photo into a folder, and decode its beginning and its end."""
         ...
 
     def render(self, source: Path, into: Path) -> Rendered:

@@ -33,6 +33,10 @@ from domain.events import (
     ReprocessRequested,
     Scan,
     SidecarAttached,
+    StackDissolved,
+    Stacked,
+    StackJoined,
+    StackLeft,
     StepFailed,
     StepGivenUp,
     StepSkipped,
@@ -185,6 +189,8 @@ def describe(event: Event) -> str:
             return _noted(", ".join(text for text in hashes if text.split()[1:]) or "no hash", event.notes)
         case LookalikesFound():
             return _lookalikes(event)
+        case Stacked() | StackJoined() | StackLeft() | StackDissolved():
+            return describe_stack(event)
         case StepSkipped():
             return event.reason
         case StepFailed():
@@ -223,6 +229,27 @@ def _by(scan: Scan) -> str:
     return f" (by {named})" if named else ""
 
 
+_ROLES = {"live_video": "live video", "raw": "RAW", "burst_frame": "frame of its burst"}
+
+
+def describe_stack(event: Stacked | StackJoined | StackLeft | StackDissolved) -> str:
+    """What an event says of the files of one shot."""
+    match event:
+        case Stacked(main=str()):
+            return f"shown as one with asset {event.main}, as its {_ROLES.get(event.role or '', event.role)}"
+        case Stacked(parts=()):
+            return "shown by itself again"
+        case Stacked():
+            behind = ", ".join(f"{_ROLES.get(part.role, part.role)} {part.asset}" for part in event.parts)
+            return f"shown as one with {behind}"
+        case StackJoined():
+            return f"asset {event.asset} ({event.file_name}) shares {event.kind} {event.on}"
+        case StackLeft():
+            return f"asset {event.asset} does not belong here"
+        case _:
+            return f"taken apart: {event.reason}"
+
+
 def _metadata(event: MetadataExtracted) -> str:
     parts = []
     if event.taken_at:
@@ -236,6 +263,8 @@ def _metadata(event: MetadataExtracted) -> str:
         parts.append(f"{event.rating} stars" if event.rating >= 0 else "rejected")
     if event.keywords:
         parts.append("keywords: " + ", ".join(event.keywords[:5]))
+    if event.motion:
+        parts.append(f"with a video of {size(event.motion.size_bytes)} inside ({event.motion.source})")
     return ", ".join(parts) or "the file says nothing of itself"
 
 

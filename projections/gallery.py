@@ -17,12 +17,14 @@ from domain.events import (
     PosterExtracted,
     RenditionsGenerated,
     ReprocessRequested,
+    Stacked,
     StepSkipped,
     VideoAnalyzed,
     VideoTranscoded,
 )
 from domain.scanning import Safety
 from projections.base import Locate, Projection
+from projections.stacking import Placement, main_of, parts_of, placed
 
 
 class Picture(Struct, frozen=True, array_like=True, gc=False):
@@ -41,6 +43,16 @@ class Named(Struct, frozen=True, array_like=True, gc=False):
     region: str | None
     country: str
     country_code: str
+
+
+class Motion(Struct, frozen=True, array_like=True, gc=False):
+    """The video inside a motion photo."""
+
+    blob: str
+    bytes: int
+    width: int
+    height: int
+    duration_ms: int | None = None
 
 
 class GalleryItem(Struct, frozen=True, array_like=True):
@@ -67,6 +79,8 @@ class GalleryItem(Struct, frozen=True, array_like=True):
     mp4: Picture | None = None
     stream: str | None = None  # HLS master playlist's blob
     safety: Safety = "unknown"
+    motion: Motion | None = None
+    stacks: dict[str, Placement] = {}  # where it stands, by stack
 
 
 def _uploaded(item: GalleryItem, event: AssetUploaded, commit: Commit) -> GalleryItem:
@@ -83,7 +97,7 @@ def _validated(item: GalleryItem, event: FileValidated, commit: Commit) -> Galle
 
 
 def _described(item: GalleryItem, event: MetadataExtracted, commit: Commit) -> GalleryItem:
-    place, taken = event.position, event.taken_at
+    place, taken, motion = event.position, event.taken_at, event.motion
     return structs.replace(
         item,
         width=event.width,
@@ -94,11 +108,18 @@ def _described(item: GalleryItem, event: MetadataExtracted, commit: Commit) -> G
         longitude=place.longitude if place else None,
         camera=event.camera.name if event.camera else None,
         place=None,  # of a position before; the step `place` names this one
+        motion=Motion(motion.blob, motion.size_bytes, motion.width, motion.height, motion.duration_ms)
+        if motion
+        else None,
     )
 
 
 def _named(item: GalleryItem, event: PlaceResolved, commit: Commit) -> GalleryItem:
     return structs.replace(item, place=Named(event.city, event.region, event.country, event.country_code))
+
+
+def _stacked(item: GalleryItem, event: Stacked, commit: Commit) -> GalleryItem:
+    return structs.replace(item, stacks=placed(item.stacks, event))
 
 
 def _rendered(item: GalleryItem, event: RenditionsGenerated, commit: Commit) -> GalleryItem:
@@ -143,7 +164,15 @@ def _again(item: GalleryItem, event: ReprocessRequested, commit: Commit) -> Gall
 def _quarantined(item: GalleryItem, event: FileQuarantined, commit: Commit) -> GalleryItem:
     """What is refused is never shown, even when an earlier look at it found it harmless."""
     return structs.replace(
-        item, renditions={}, thumbhash=None, preview=None, plays=None, mp4=None, stream=None, safety="refused"
+        item,
+        renditions={},
+        thumbhash=None,
+        preview=None,
+        plays=None,
+        mp4=None,
+        stream=None,
+        safety="refused",
+        motion=None,
     )
 
 
@@ -158,7 +187,7 @@ class Gallery(Projection[GalleryItem]):
     """An owner's assets by the time they were taken, and by state."""
 
     name = "gallery"
-    version = 4
+    version = 5
     about = "an owner's timeline: one row an asset, with date, place, camera and pictures"
     indexes = ("timeline", "state")
     state = GalleryItem
@@ -175,12 +204,14 @@ class Gallery(Projection[GalleryItem]):
         StepSkipped: _skipped,
         AssetProcessed: _processed,
         ReprocessRequested: _again,
+        Stacked: _stacked,
     }
 
     def keys(self, state: GalleryItem) -> tuple[str | None, ...]:
-        """By date taken (by upload for an asset without one), and the same within a state."""
+        """By date taken (by upload for an asset without one), and the same within a state. What stands behind another
+        asset is not on the timeline; among the assets of its state it is."""
         when = state.taken_at or state.uploaded_at
-        return when, f"{state.state}#{when}"
+        return (None if main_of(state.stacks) else when), f"{state.state}#{when}"
 
     def safety(self, state: GalleryItem) -> Safety:
         """See `Projection.safety`."""
@@ -188,7 +219,9 @@ class Gallery(Projection[GalleryItem]):
 
     def withhold(self, state: GalleryItem) -> GalleryItem:
         """Without pictures, and without the placeholder, which is a small picture too."""
-        return structs.replace(state, renditions={}, thumbhash=None, preview=None, plays=None, mp4=None, stream=None)
+        return structs.replace(
+            state, renditions={}, thumbhash=None, preview=None, plays=None, mp4=None, stream=None, motion=None
+        )
 
     def show(self, state: GalleryItem, locate: Locate) -> dict[str, Any]:
         """The item with a path for each picture."""
@@ -214,6 +247,17 @@ class Gallery(Projection[GalleryItem]):
             "mp4": _shown(state.mp4, locate) if state.mp4 else None,
             "stream": locate(state.stream) if state.stream else None,
             "safety": state.safety,
+            "motion": None
+            if state.motion is None
+            else {
+                "path": locate(state.motion.blob),
+                "width": state.motion.width,
+                "height": state.motion.height,
+                "bytes": state.motion.bytes,
+                "duration_ms": state.motion.duration_ms,
+            },
+            "stacked_under": main_of(state.stacks),
+            "parts": parts_of(state.stacks),
         }
 
 

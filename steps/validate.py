@@ -15,6 +15,7 @@ from domain.commits import NEW, Cause, derive_id, stream_name
 from domain.errors import ConflictError, MediaRejected, PhotoVaultError, ScanFailed
 from domain.events import ContentClaimed, DuplicateFound, Event, FileQuarantined, FileValidated, Scan
 from steps import Ports
+from steps.stacks import leave_stacks
 
 
 def validate(asset: Asset, attempt: Attempt, ports: Ports) -> Sequence[Event]:
@@ -47,7 +48,8 @@ def validate(asset: Asset, attempt: Attempt, ports: Ports) -> Sequence[Event]:
                     sha256=sha256,
                     size_bytes=size,
                     scan=scan,
-                )
+                ),
+                *leave_stacks(asset, attempt, ports.store),  # nothing may stand behind what is refused
             ]
     validated = FileValidated(
         run=attempt.run(),

@@ -35,6 +35,7 @@ CALLS: dict[str, str] = {
     "inspect": "adapters.media.images:inspect",
     "read_metadata": "adapters.media.metadata:read_metadata",
     "read_sidecar": "adapters.media.sidecar:read_sidecar",
+    "extract_video": "adapters.media.motion:extract_video",
     "render": "adapters.media.images:render",
     "encode_video": "adapters.media.encoding:encode_video",
     "encode_audio": "adapters.media.joining:encode_audio",

@@ -36,7 +36,7 @@ from domain.errors import (
     NotFound,
 )
 from domain.events import TranscodePlanned, VideoAnalyzed
-from domain.media import Hashed, Inspection, Limits, RawMetadata, RawSidecar, Rendered
+from domain.media import EmbeddedVideo, Hashed, Inspection, Limits, MotionFile, RawMetadata, RawSidecar, Rendered
 from domain.streaming import Encoded, Joined
 from domain.video import VideoReport
 
@@ -118,6 +118,11 @@ class SandboxedMediaEngine:
     def read_sidecar(self, source: Path, kind: str) -> RawSidecar:
         """See `domain.ports.MediaEngine.read_sidecar`."""
         return self._call("read_sidecar", source, RawSidecar, {"kind": kind})
+
+    def extract_video(self, source: Path, embedded: EmbeddedVideo, into: Path) -> MotionFile:
+        """See `domain.ports.MediaEngine.extract_video`."""
+        options = {"into": str(into), "offset": embedded.offset, "length": embedded.length}
+        return self._call("extract_video", source, MotionFile, options)
 
     def render(self, source: Path, into: Path) -> Rendered:
         """See `domain.ports.MediaEngine.render`."""

@@ -26,6 +26,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "read_metadata": {},
     "render": {"into": "{into}", "formats": ("jpeg", "webp"), "optimise": ("jpeg",), "keep_copyright": True},
     "analyze_video": {"into": "{into}"},
+    "extract_video": {"into": "{into}", "offset": 0, "length": "{size}"},
 }
 """What each call is given besides the file."""
 
@@ -42,7 +43,8 @@ def test_every_call_that_meets_a_strangers_file_is_fuzzed() -> None:
 
 def call(engine: SandboxedMediaEngine, name: str, source: Path, into: Path) -> str:
     """One call: "answered", or the reason for which it was not."""
-    given = {key: str(into) if value == "{into}" else value for key, value in OPTIONS[name].items()}
+    told = {"{into}": str(into), "{size}": source.stat().st_size}
+    given = {key: told.get(value, value) if isinstance(value, str) else value for key, value in OPTIONS[name].items()}
     into.mkdir(exist_ok=True)
     try:
         engine._call(name, source, msgspec.Raw, given)

@@ -22,7 +22,17 @@ from domain.commits import Commit, split_stream
 from domain.errors import MediaRejected, NotFound
 from domain.events import TranscodePlanned, VideoAnalyzed
 from domain.eventstore import EventStore
-from domain.media import Hashed, Inspection, Limits, RawMetadata, RawSidecar, Rendered, RenditionFile
+from domain.media import (
+    EmbeddedVideo,
+    Hashed,
+    Inspection,
+    Limits,
+    MotionFile,
+    RawMetadata,
+    RawSidecar,
+    Rendered,
+    RenditionFile,
+)
 from domain.parking import Parking
 from domain.pipeline import PIPELINE
 from domain.ports import Delivery, Row, Scanner, ViewTable
@@ -78,6 +88,10 @@ class FakeMediaEngine:
     def read_sidecar(self, source: Path, kind: str) -> RawSidecar:
         """The real reader: it decodes no picture."""
         return read_sidecar(source, Limits(), kind=kind)
+
+    def extract_video(self, source: Path, embedded: EmbeddedVideo, into: Path) -> MotionFile:
+        """No fake photo holds a video."""
+        raise MediaRejected("not_media", "there is no video in it")
 
     def render(self, source: Path, into: Path) -> Rendered:
         """Two files that hold the picture's mark."""
