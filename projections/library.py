@@ -86,8 +86,8 @@ def _processed(state: Contribution, event: AssetProcessed, commit: Commit) -> Co
 
 
 class Library(Projection[Contribution]):
-    """Totals of an owner's library. Only what is processed well counts by kind, year, camera and country, and there what
-    stands behind another asset does not count again; all files and bytes count."""
+    """Totals of an owner's library. All files and bytes count; by kind, year, camera and country only what is processed
+    well, and not again what stands behind another asset."""
 
     name = "library"
     version = 3
