@@ -53,7 +53,8 @@ lint-template: tools ## lint the template, and see seeded mistakes caught
 
 STAGE ?= dev
 DEPLOY_PARAMETERS := Stage=$(STAGE) $(if $(DEFAULT_OWNER),DefaultOwner=$(DEFAULT_OWNER)) \
-  $(if $(ALARM_EMAIL),AlarmEmail=$(ALARM_EMAIL)) $(if $(BUDGET_USD),BudgetUsd=$(BUDGET_USD))
+  $(if $(ALARM_EMAIL),AlarmEmail=$(ALARM_EMAIL)) $(if $(BUDGET_USD),BudgetUsd=$(BUDGET_USD)) \
+  $(if $(SCAN_IMAGE),ScanImage=$(SCAN_IMAGE)) $(if $(DASHBOARD),Dashboard=$(DASHBOARD))
 deploy: build tools ## deploy to AWS with sam (STAGE= DEFAULT_OWNER= ALARM_EMAIL= BUDGET_USD=); see docs/deploy.md
 	PATH="$(CURDIR)/.venv-sam/bin:$$PATH" sam deploy --template-file template.yaml --stack-name photovault-$(STAGE) --resolve-s3 \
 	  --capabilities CAPABILITY_IAM CAPABILITY_NAMED_IAM CAPABILITY_AUTO_EXPAND --no-fail-on-empty-changeset \

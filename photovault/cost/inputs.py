@@ -118,7 +118,6 @@ class Measured(Struct, frozen=True):
     machine: str
     photo: Mapping[str, float]
     video: Mapping[str, float]
-    transcode_cpu_ms_per_second: float  # of 1080p into 720p H.264: what a step would cost that does not exist yet
     client_cpu_ms_per_request: float
     start_cpu_ms: Mapping[str, float]
     log_bytes_per_invocation: int

@@ -7,13 +7,12 @@ from typing import Any
 
 from msgspec import structs
 
-from photovault.cost.bill import FULL_PROCESSOR_MB, HOURS, Bill, Load, exact, month_bill, stretch
+from photovault.cost.bill import HOURS, Bill, Load, month_bill
 from photovault.cost.inputs import Footprint, Measured, PriceTable
 
 __all__ = ["extras", "savings"]
 
 _OPENSEARCH_GB = 10  # the template's volume
-_VIDEO_BITS_PER_SECOND = 8_000_000  # 1080p, as the videos that were measured
 
 
 def savings(
@@ -44,11 +43,7 @@ def extras(load: Load, measured: Measured, footprint: Footprint, prices: PriceTa
     _, image = prices.price("rekognition_image", region)
     _, hour = prices.price("opensearch_hour", region)
     _, disk = prices.price("opensearch_storage", region)
-    _, gb_second = prices.price(f"lambda_gb_second_{footprint.architecture}", region)
-    seconds = Decimal(load.videos * load.video_bytes * 8) / _VIDEO_BITS_PER_SECOND
-    processor = seconds * exact(measured.transcode_cpu_ms_per_second) / 1000 * stretch(FULL_PROCESSOR_MB)
     return {
-        "A 720p copy of each video, by a function of one processor": processor * FULL_PROCESSOR_MB / 1024 * gb_second,
         "Rekognition: labels, faces and moderation of every image (3 calls each)": 3 * load.images * image,
         "A dashboard, if switched on (an account's first three are free)": page,
         "OpenSearch, if switched on: one t3.small.search node with 10 GB": hour * HOURS + _OPENSEARCH_GB * disk,
