@@ -283,7 +283,7 @@ def _from_gps(tags: Tags, notes: list[str]) -> DateCandidate | None:
     day, clock = tags.get("GPS:GPSDateStamp"), tags.get("GPS:GPSTimeStamp")
     if not isinstance(day, str) or not isinstance(clock, list) or len(clock) < 3:
         return None
-    parsed = parse_time(day)
+    parsed = parse_time(day) or _day_of_year(day)
     hour, minute, second = clock[:3]
     if not parsed or not (0 <= hour < 24 and 0 <= minute < 60 and 0 <= second <= 60):
         if not _BLANK.fullmatch(day):
@@ -294,6 +294,15 @@ def _from_gps(tags: Tags, notes: list[str]) -> DateCandidate | None:
     except OverflowError:
         return None
     return DateCandidate("gps", show(moment), 0)
+
+
+def _day_of_year(text: str) -> tuple[datetime, None] | None:
+    """What iOS 8 wrote for 16 September 2014: 2014:09:259."""
+    match = re.fullmatch(r"(\d{4}):(\d\d):(\d{3})", text.strip(), re.ASCII)
+    if not match or not 1 <= int(match[1]) <= LAST_YEAR:
+        return None
+    day = datetime(int(match[1]), 1, 1) + timedelta(days=int(match[3]) - 1)  # noqa: DTZ001 - in UTC
+    return (day, None) if day.month == int(match[2]) else None
 
 
 def _from_text(source: str, value: object, notes: list[str]) -> DateCandidate | None:

@@ -154,8 +154,9 @@ def describe(event: Event) -> str:
         case MetadataExtracted():
             return _noted(_metadata(event), event.notes)
         case PlaceResolved():
-            where = ", ".join(part for part in (event.city, event.region, event.country) if part)
-            return _noted(f"{where}; {event.distance_km:.1f} km from its centre; {event.source}", event.notes)
+            where = ", ".join(dict.fromkeys(part for part in (event.city, event.region, event.country) if part))
+            away = f", {event.distance_km:.1f} km from its centre" if event.city else ""
+            return _noted(f"{where}{away}; {event.source}", event.notes)
         case RenditionsGenerated():
             small = sum(r.size_bytes for r in event.renditions)
             sizes = ", ".join(dict.fromkeys(f"{r.name} {r.width} x {r.height}" for r in event.renditions))

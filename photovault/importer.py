@@ -24,7 +24,7 @@ from domain.commits import NEW, Cause, derive_id, to_us
 from domain.errors import ConflictError, InvalidInput, ViewUnavailable
 from domain.events import AssetUploaded
 from domain.media import Limits
-from photovault.sidecars import Found, Neighbours, attach_to, is_one
+from photovault.sidecars import Neighbours, attach_to, is_one
 from photovault.vault import Vault
 from projections.files import Place, path_key
 
@@ -85,8 +85,16 @@ def import_files(vault: Vault, paths: Iterable[Path], on_file: Callable[[], None
     neighbours = Neighbours(_may_be_media)
     with ThreadPoolExecutor(_THREADS) as pool:
         while batch := [path.absolute() for path in islice(files, _BATCH)]:
-            jobs = [_Job(path, neighbours.sidecars_of(path), neighbours.has_owner(path)) for path in batch]
-            asked = list(dict.fromkeys([*batch, *(each.path for job in jobs for each in job.sidecars)]))
+            jobs = [_Job(path, neighbours.sidecars_of(path), neighbours.owners_of(path)) for path in batch]
+            asked = list(
+                dict.fromkeys(
+                    [
+                        *batch,
+                        *(path for job in jobs for path in job.sidecars),
+                        *(path for job in jobs for path in job.owners),
+                    ]
+                )
+            )
             places = dict(zip(asked, _known_places(vault, asked), strict=True))
             for result in pool.map(lambda job, known: _do(vault, job, known), jobs, [places] * len(jobs)):
                 report.found += 1
@@ -106,8 +114,8 @@ def import_files(vault: Vault, paths: Iterable[Path], on_file: Callable[[], None
 
 class _Job(Struct, frozen=True):
     path: Path
-    sidecars: list[Found]
-    is_sidecar: bool  # by its name
+    sidecars: list[Path]
+    owners: list[Path]  # the files that this one is a sidecar of, by its name
 
 
 class _Taken(Struct, frozen=True):
@@ -116,13 +124,17 @@ class _Taken(Struct, frozen=True):
 
 
 def _do(vault: Vault, job: _Job, known: Mapping[Path, Place | None]) -> _Taken | Refusal | None:
-    """One file with its sidecars; None for a sidecar, which is attached when its picture's turn comes."""
-    if job.is_sidecar and is_one(job.path, known[job.path]):
+    """One file with its sidecars; None for a sidecar. It is attached when its picture's turn comes, or now to one that
+    was imported before and has no turn."""
+    if job.owners and is_one(job.path, known[job.path]):
+        for place in (known[owner] for owner in job.owners):
+            if place:
+                attach_to(vault, place.asset, job.path, known[job.path])
         return None
     taken = _import_file(vault, job.path, known[job.path])
     if isinstance(taken, _Taken):
-        for found in job.sidecars:
-            attach_to(vault, taken.asset, found, known[found.path])
+        for path in job.sidecars:
+            attach_to(vault, taken.asset, path, known[path])
     return taken
 
 

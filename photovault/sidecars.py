@@ -19,16 +19,9 @@ from domain.sidecars import MAX_BYTES, Sidecar, could_be, sidecars_of, sounds_li
 from photovault.vault import Vault
 from projections.files import Place
 
-__all__ = ["Found", "Neighbours", "attach_to", "is_one"]
+__all__ = ["Neighbours", "attach_to", "is_one"]
 
 _FOLDERS_KEPT = 16
-
-
-class Found(Struct, frozen=True):
-    """A sidecar of a file, as its folder's listing tells."""
-
-    path: Path
-    kind: str
 
 
 class Neighbours:
@@ -36,19 +29,19 @@ class Neighbours:
 
     def __init__(self, may_be_media: Callable[[str], bool]) -> None:
         self._may_be_media = may_be_media
-        self._folders: dict[Path, Mapping[str, Sequence[Sidecar]]] = {}
+        self._folders: dict[Path, _Folder] = {}
 
-    def sidecars_of(self, path: Path) -> list[Found]:
+    def sidecars_of(self, path: Path) -> list[Path]:
         """The sidecars of a file; it need not be a picture."""
-        return [Found(path.with_name(each.name), each.kind) for each in self._folder(path.parent).get(path.name, ())]
+        return [path.with_name(each.name) for each in self._folder(path.parent).sidecars.get(path.name, ())]
 
-    def has_owner(self, path: Path) -> bool:
-        """Whether a file is named as the sidecar of another."""
+    def owners_of(self, path: Path) -> list[Path]:
+        """The files that a file is the sidecar of, by its name."""
         if could_be(path.name) is None:
-            return False
-        return any(each.name == path.name for some in self._folder(path.parent).values() for each in some)
+            return []
+        return [path.with_name(name) for name in self._folder(path.parent).owners.get(path.name, ())]
 
-    def _folder(self, folder: Path) -> Mapping[str, Sequence[Sidecar]]:
+    def _folder(self, folder: Path) -> _Folder:
         if folder not in self._folders:
             try:
                 names = os.listdir(folder)  # noqa: PTH208 - names, as many as there are
@@ -58,8 +51,18 @@ class Neighbours:
                 del self._folders[next(iter(self._folders))]
             some = any(could_be(name) for name in names)
             media = [name for name in names if could_be(name) or self._may_be_media(name)]
-            self._folders[folder] = sidecars_of(media) if some else {}
+            sidecars = sidecars_of(media) if some else {}
+            owners: dict[str, list[str]] = {}
+            for owner, those in sidecars.items():
+                for each in those:
+                    owners.setdefault(each.name, []).append(owner)
+            self._folders[folder] = _Folder(sidecars, owners)
         return self._folders[folder]
+
+
+class _Folder(Struct, frozen=True):
+    sidecars: Mapping[str, Sequence[Sidecar]]  # of each picture
+    owners: Mapping[str, Sequence[str]]  # of each sidecar
 
 
 def is_one(path: Path, known: Place | None) -> bool:
@@ -68,23 +71,23 @@ def is_one(path: Path, known: Place | None) -> bool:
     return read is None or isinstance(read, _Content)
 
 
-def attach_to(vault: Vault, asset: str, found: Found, known: Place | None) -> bool:
+def attach_to(vault: Vault, asset: str, path: Path, known: Place | None) -> bool:
     """Attach a sidecar to an asset; whether that was new.
 
     Cost:
         Nothing for one that is known. Else it is read, kept as a blob, and the asset's stream is loaded; 1 append.
     """
-    read = _read(found.path, known if known and known.asset == asset else None)
+    read = _read(path, known if known and known.asset == asset else None)
     if not isinstance(read, _Content):
         return False
     stream = asset_stream(vault.settings.owner, asset)
     event = SidecarAttached(
-        kind=could_be(found.path.name) or "xmp",
-        file_name=_text(found.path.name)[:1024],
+        kind=could_be(path.name) or "xmp",
+        file_name=_text(path.name)[:1024],
         blob=vault.blobs.put(read.data),
         sha256=hashlib.sha256(read.data).hexdigest(),
         size_bytes=len(read.data),
-        path=_text(str(found.path))[:4096],
+        path=_text(str(path))[:4096],
         modified_at=read.modified,
     )
     while True:

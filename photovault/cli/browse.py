@@ -16,7 +16,7 @@ from photovault.cli.app import Cursor, Json, Limit, open_vault, refuse_others
 from photovault.cli.output import coloured, exit_unless, moment, number, out, print_json, progress_bar, table
 from photovault.finding import asset_id, find_asset
 from photovault.moments import parse_local, parse_moment
-from photovault.page import marks, taken_text, write_page
+from photovault.page import marks, place_text, taken_text, write_page
 from photovault.rebuilding import at_moment
 from photovault.runtime import catch_up
 from photovault.sealing import verify_history
@@ -94,7 +94,7 @@ def query(
         elif view == "gallery" and everything:
             page = views.query(view_table, vault.settings.owner, limit=limit, cursor=cursor)
         elif view == "gallery":
-            refused_too = state is not None or (json and html is None) or sheet is not None
+            everything = state is not None or (json and html is None) or sheet is not None
             page, hidden = _timeline(
                 vault, projection, views, view_table, state, since, until, oldest_first, limit, cursor, refused_too
             )
@@ -214,14 +214,6 @@ def _steps(item: dict[str, Any]) -> str:
     return ", ".join(f"{name} {step['status'].replace('_', ' ')}" for name, step in item.get("steps", {}).items())
 
 
-def _place(item: dict[str, Any]) -> str:
-    """City and country; the bare position where it has no name."""
-    named = item["place"]
-    if named:
-        return ", ".join(dict.fromkeys(part for part in (named["city"] or named["region"], named["country"]) if part))
-    return "" if item["latitude"] is None else f"{item['latitude']:.4f}, {item['longitude']:.4f}"
-
-
 def _count(name: str, value: int) -> str:
     return f"duration {clock(value)}" if name == "duration_ms" else f"{name} {value:,}"
 
@@ -231,7 +223,7 @@ def _show_gallery(items: list[dict[str, Any]]) -> None:
     films = any(item["duration_ms"] is not None for item in items)
     for item in items:
         length = () if not films else ("" if item["duration_ms"] is None else clock(item["duration_ms"]),)
-        place = _place(item)
+        place = place_text(item)
         pixels = f"{item['width']} x {item['height']}" if item["width"] else ""
         taken = taken_text(item, 19)
         file = f"{item['file_name']} ({marks(item)})" if marks(item) else item["file_name"]

@@ -27,6 +27,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "render": {"into": "{into}", "formats": ("jpeg", "webp"), "optimise": ("jpeg",), "keep_copyright": True},
     "analyze_video": {"into": "{into}"},
     "extract_video": {"into": "{into}", "offset": 0, "length": "{size}"},
+    "read_sidecar": {"kind": "xmp"},
 }
 """What each call is given besides the file."""
 

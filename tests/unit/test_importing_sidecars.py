@@ -18,9 +18,7 @@ from photovault.runtime import catch_up
 from photovault.sidecars import MAX_BYTES
 from tests.support.factories import fake_photo
 from tests.support.fakes import MemoryVault, work
-from tests.unit.media.test_read_sidecar import ADOBE, BOMB, DARKTABLE, TAKEOUT
-
-GOOGLE = json.dumps(TAKEOUT)
+from tests.unit.media.test_read_sidecar import ADOBE, BOMB, DARKTABLE, GOOGLE
 
 
 @pytest.fixture
@@ -99,6 +97,18 @@ class TestImport:
         put(folder, "a.jpg.json", GOOGLE)
         assert counts(ingest(vault, picture)) == (0, 1, 0, 0)  # found beside the picture, though not named
         assert [s.kind for s in asset_of(vault, ident).sidecars] == ["takeout"]
+
+    def test_one_that_is_named_by_itself_is_attached_to_a_picture_that_is_there(
+        self, vault: MemoryVault, folder: Path
+    ) -> None:
+        picture = put(folder, "a.jpg", fake_photo("a"))
+        sidecar = put(folder, "a.jpg.xmp", ADOBE)
+        assert counts(ingest(vault, sidecar)) == (0, 0, 0, 1)
+        assert all_events(vault, SidecarAttached) == []
+        ingest(vault, picture)
+        put(folder, "a.jpg.xmp", DARKTABLE)
+        assert counts(ingest(vault, sidecar)) == (0, 0, 0, 1)
+        assert len(all_events(vault, SidecarAttached)) == 2
 
     def test_one_that_was_changed_is_attached_again_and_one_that_was_touched_is_not(
         self, vault: MemoryVault, folder: Path
@@ -248,7 +258,7 @@ class TestWhatFollows:
         details = {e.type: e.detail for e in life_of(stream, vault.store.load(stream).events).entries}
         assert details["SidecarAttached"].startswith("sidecar (xmp, ")
         assert "4 stars, keywords: family, sea & sun" in details["MetadataExtracted"]
-        assert details["PlaceResolved"].startswith("Arezzo, Tuscany, Italy; ")
+        assert details["PlaceResolved"].startswith("Arezzo, Tuscany, Italy, 0.6 km from its centre; GeoNames")
 
 
 class TestPlaceStep:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 import math
 import random
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from adapters.geo.data import FILE, Table, read, write
-from adapters.geo.places import OfflineGeocoder, unit_vectors
+from adapters.geo.index import unit_vectors
+from adapters.geo.places import OfflineGeocoder
 from domain.places import NearestPlace, on_earth, say
 
 GEOCODER = OfflineGeocoder()
@@ -150,3 +153,12 @@ def test_on_the_high_seas_nothing_is_said_and_why() -> None:
 )  # fmt: skip
 def test_null_island_and_what_is_not_on_earth(latitude: float, longitude: float, real: bool) -> None:
     assert on_earth(latitude, longitude) is real
+
+
+def test_who_only_might_name_places_loads_no_numpy() -> None:
+    """Each step's function makes a geocoder; one of them uses it."""
+    program = (
+        "import sys; from adapters.geo.places import OfflineGeocoder; OfflineGeocoder(); print('numpy' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"

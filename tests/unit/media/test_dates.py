@@ -268,6 +268,14 @@ class TestGpsClock:
         assert (taken(found).offset_minutes, taken(found).offset_source) == (offset, "gps_time")
         assert any("a day off" in note for note in found.notes) == (day == "2023:04:05")
 
+    @pytest.mark.parametrize(
+        ("day", "offset"), [("2014:09:259", 60), ("2014:08:259", None), ("2014:09:000", None), ("0000:01:001", None)]
+    )
+    def test_a_date_with_the_day_of_the_year(self, day: str, offset: int | None) -> None:
+        gps = {"GPS:GPSDateStamp": day, "GPS:GPSTimeStamp": [13.0, 5.0, 12.05]}
+        found = judged({"EXIF:DateTimeOriginal": "2014:09:16 14:05:12"} | gps)
+        assert taken(found).offset_minutes == offset
+
     def test_a_receiver_whose_weeks_rolled_over_tells_nothing(self) -> None:
         gps = {"GPS:GPSDateStamp": "2003:08:21", "GPS:GPSTimeStamp": [3.0, 0.0, 0.0]}
         found = judged(self.TAKEN | gps)

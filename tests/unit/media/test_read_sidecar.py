@@ -50,6 +50,8 @@ TAKEOUT = {
     "googlePhotosOrigin": {"mobileUpload": {"deviceType": "IOS_PHONE"}},
 }
 
+GOOGLE = json.dumps(TAKEOUT)
+
 
 def read(tmp_path: Path, text: str | bytes, kind: str = "xmp") -> RawSidecar:
     path = tmp_path / "sidecar"
@@ -85,7 +87,7 @@ def test_elements_and_any_prefix_are_read(tmp_path: Path) -> None:
 
 
 def test_takeout(tmp_path: Path) -> None:
-    assert read(tmp_path, json.dumps(TAKEOUT), "takeout").tags == {
+    assert read(tmp_path, GOOGLE, "takeout").tags == {
         "Takeout:title": "IMG_1.jpg",
         "Takeout:description": "By the sea",
         "Takeout:photoTakenTime": 1224685719,
@@ -178,6 +180,6 @@ def test_it_runs_behind_the_wall(tmp_path: Path) -> None:
 def test_what_a_sidecar_may_be_is_told_by_its_bytes() -> None:
     assert sounds_like("xmp", ADOBE.encode())
     assert sounds_like("xmp", DARKTABLE.encode())
-    assert sounds_like("takeout", json.dumps(TAKEOUT).encode())
+    assert sounds_like("takeout", GOOGLE.encode())
     assert not sounds_like("takeout", b'{"name": "package"}')
     assert not sounds_like("xmp", b"<x/>")
