@@ -96,7 +96,7 @@ def query(
         elif view == "gallery":
             everything = state is not None or (json and html is None) or sheet is not None
             page, hidden = _timeline(
-                vault, projection, views, view_table, state, since, until, oldest_first, limit, cursor, refused_too
+                vault, projection, views, view_table, state, since, until, oldest_first, limit, cursor, everything
             )
         else:
             high = PATHS if projection.has_others() else None  # rows beside those of the assets stand behind them

@@ -176,7 +176,7 @@ def test_every_good_upload_ends_done_with_its_pictures(story: Story) -> None:
     for name in GOOD:
         item = story.after_upload[name]
         assert item.state == "done", name
-        assert set(item.renditions) == {"small", "medium", "large"}
+        assert set(item.renditions) >= {"small", "medium", "large"}
         for picture in item.renditions.values():
             assert len(story.cloud.blobs.get(picture.blob)) == picture.bytes
 
@@ -271,7 +271,7 @@ def test_a_broken_step_is_tried_again_given_up_and_buried_with_its_reason(story:
 def test_a_redrive_brings_it_to_its_end(story: Story) -> None:
     assert story.redriven == 1
     assert story.in_the_end[LATE].state == "done"
-    assert set(story.in_the_end[LATE].renditions) == {"small", "medium", "large"}
+    assert set(story.in_the_end[LATE].renditions) >= {"small", "medium", "large"}
     assert dead_letters(story.cloud) == []
 
 
