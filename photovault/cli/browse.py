@@ -94,9 +94,9 @@ def query(
         elif view == "gallery" and everything:
             page = views.query(view_table, vault.settings.owner, limit=limit, cursor=cursor)
         elif view == "gallery":
-            everything = state is not None or (json and html is None) or sheet is not None
+            refused_too = state is not None or (json and html is None) or sheet is not None
             page, hidden = _timeline(
-                vault, projection, views, view_table, state, since, until, oldest_first, limit, cursor, everything
+                vault, projection, views, view_table, state, since, until, oldest_first, limit, cursor, refused_too
             )
         else:
             high = PATHS if projection.has_others() else None  # rows beside those of the assets stand behind them
