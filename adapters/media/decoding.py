@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from adapters.media.colour import ADOBE_RGB, matrix_profile, to_srgb
 from adapters.media.geometry import resize, target_size, upright
-from adapters.media.header import Header, check_size, damaged, open_picture, read_header
+from adapters.media.header import HDR_TRANSFERS, Header, check_size, damaged, open_picture, read_header
 from adapters.media.raw import RAW_TYPES, RawSize, extract
 from adapters.media.weight import check_weight
 from domain.errors import MediaRejected
@@ -30,7 +30,6 @@ _LOADERS = {
     "image/tiff": pyvips.Image.tiffload,
 }
 _ANIMATED = ("image/gif", "image/webp", "image/png", "image/avif")
-_HDR = (16, 18)  # PQ and HLG (ITU-T H.273)
 _TRANSPARENT = ("LA", "PA", "La", "RGBa", "RGBA")
 _FULL_EDGE = 65_500  # libjpeg's longest edge
 
@@ -64,7 +63,7 @@ class Subject(Struct):
     @property
     def hdr(self) -> bool:
         """Whether its light has to be bent into what an ordinary screen shows."""
-        return self.header.transfer in _HDR
+        return self.header.transfer in HDR_TRANSFERS
 
 
 def open_subject(source: Path, media_type: str, header: Header, limits: Limits, scratch: Path) -> Subject:

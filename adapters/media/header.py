@@ -24,7 +24,7 @@ from adapters.media.weight import RAW_BYTES_A_PIXEL, whole_bytes
 from domain.errors import MediaRejected
 from domain.media import Limits
 
-__all__ = ["Header", "check_size", "damaged", "open_picture", "read_header", "upright_size"]
+__all__ = ["HDR_TRANSFERS", "Header", "check_size", "damaged", "open_picture", "read_header", "upright_size"]
 
 _FORMATS = {
     "image/jpeg": "JPEG",
@@ -38,6 +38,8 @@ _FORMATS = {
     "image/avif": "AVIF",
     "image/jxl": "JXL",
 }
+
+HDR_TRANSFERS = (16, 18)  # PQ and HLG (ITU-T H.273)
 
 _lock = threading.Lock()
 _plugins: set[str] = set()
@@ -175,6 +177,7 @@ def read_header(source: Path, media_type: str, limits: Limits) -> Header:
             orientation = 1  # the decoder applies the container's; EXIF's only repeats it (ISO/IEC 23008-12, 18181-2)
         profile = info.get("icc_profile")
         nclx = info.get("nclx_profile") or {}
+        transfer = avif_transfer(source) if media_type == "image/avif" else int(nclx.get("transfer_characteristics", 2))
         xmp = info.get("xmp") or info.get("XML:com.adobe.xmp") or exif.get(0x02BC) or b""
         return Header(
             width=width,
@@ -185,10 +188,8 @@ def read_header(source: Path, media_type: str, limits: Limits) -> Header:
             display_p3=not profile and int(nclx.get("color_primaries", 0)) == 12,
             mode=image.mode,
             frames=_frames(image, media_type),
-            transfer=avif_transfer(source)
-            if media_type == "image/avif"
-            else int(nclx.get("transfer_characteristics", 2)),
-            whole_bytes=whole_bytes(image, media_type),
+            transfer=transfer,
+            whole_bytes=whole_bytes(image, media_type) * (2 if transfer in HDR_TRANSFERS else 1),  # kept at 16 bits
             exif=exif,
             exif_sub=sub,
             exif_gps=gps,

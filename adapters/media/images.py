@@ -157,6 +157,7 @@ def render(
     formats: Sequence[str] = FORMATS,
     optimise: Sequence[str] = (),
     keep_copyright: bool = False,
+    full: bool = True,
 ) -> Rendered:
     """Write small, medium and large into a folder: upright, sRGB, no metadata, never larger than the original.
 
@@ -170,6 +171,7 @@ def render(
         optimise: also write "web", a copy in full size in each of these: "jpeg", "webp", "avif". One that would be
             larger than the original is not kept.
         keep_copyright: write the original's copyright and artist into JPEGs.
+        full: whether "full" may be made; a comparison with peers that make three sizes leaves it out.
     Raises:
         MediaRejected: the file is no picture, is over a limit or can't be decoded.
     """
@@ -186,7 +188,7 @@ def render(
         files, small = encoding.cascade(picture, subject.upright, folder, kinds, mark)
         files += subject.extra
         notes = [*header.notes, *subject.notes]
-        if encoding.needs_full(found.media_type, subject):
+        if full and encoding.needs_full(found.media_type, subject):
             files.append(encoding.make_full(subject, folder, limits, mark))
         if optimise and subject.frames == 1:
             web, left_out = encoding.make_web(subject, folder, limits, mark, optimise, source.stat().st_size)

@@ -87,10 +87,12 @@ def test_every_orientation_of_every_format_is_applied_exactly_once(
 
 
 @pytest.mark.parametrize("kind", ["jpg", "png", "webp", "tif", "bmp", "gif", "avif", "heic", "jxl"])
-@pytest.mark.parametrize("size", [(1, 1), (1, 500), (3, 7), (641, 2)])
+@pytest.mark.parametrize("size", [(1, 1), (1, 5000), (3, 7), (641, 2)])
 def test_odd_sizes_survive_in_every_format(
     engine: SandboxedMediaEngine, tmp_path: Path, kind: str, size: tuple[int, int]
 ) -> None:
+    if kind == "heic":
+        size = (size[0], min(size[1], 500))  # the encoder takes no longer a line
     path = save(tmp_path, f"a.{kind}", Image.new("RGB", size, (200, 100, 50)))
     found = engine.inspect(path)
     assert (found.width, found.height) == size
