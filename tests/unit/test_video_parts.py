@@ -114,9 +114,8 @@ def test_what_an_old_plan_s_worker_brings_late_is_not_taken() -> None:
 
 def test_each_part_has_a_commit_of_its_own_that_a_repeat_shares() -> None:
     asset = given(*BEFORE, planned(2)).asset
-    ids = [
-        a.cause(asset).commit_id for name in ("encode:0000", "encode:0001", "encode:0000") if (a := begin(asset, name))
-    ]
+    runs = ("encode:0000", "encode:0001", "encode:0000")
+    ids = [attempt.cause(asset).commit_id for name in runs if (attempt := begin(asset, name))]
     assert ids[0] == ids[2] != ids[1]
 
 
