@@ -119,7 +119,7 @@ class TestSources:
             ("a.mp4", "libx265", {"preset": "ultrafast", "x265-params": "log-level=none"}, "aac"),
             ("a.mkv", "libx264", {"preset": "ultrafast"}, "ac3"),
             ("a.webm", "libvpx-vp9", {"deadline": "realtime", "cpu-used": "8"}, "libopus"),
-            ("a.mp4", "libsvtav1", {"preset": "12", "svtav1-params": "log-level=0"}, "aac"),
+            ("a.mp4", "libsvtav1", {"preset": "12", "crf": "20"}, "aac"),
             ("a.mov", "mjpeg", {}, "pcm_s16le"),
             ("a.mp4", "mpeg4", {}, "libmp3lame"),
         ],
