@@ -36,7 +36,7 @@ __all__ = [
 DARK_SHARE = 0.98
 """So much of a picture is dark when it counts as black (as FFmpeg's `blackdetect`, `pic_th`)."""
 
-STILL_DIFFERENCE = 0.4
+STILL_DIFFERENCE = 0.7
 """Mean difference of luma (0 to 255) up to which two pictures are the same; sensor noise alone makes more."""
 
 MIN_FROZEN_MS = 1000

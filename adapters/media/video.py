@@ -16,7 +16,7 @@ import av.error
 import av.logging
 
 from adapters.media.header import check_size
-from adapters.media.video_container import read_layout, refuse_if_cut
+from adapters.media.video_container import read_layout, refuse_if_cut, refused_if_cut
 from adapters.media.video_frames import view_of
 from domain.errors import MediaRejected
 from domain.media import Inspection, Limits, RawMetadata
@@ -44,8 +44,7 @@ def inspect(source: Path, media_type: str, limits: Limits) -> Inspection:
     """
     notes: list[str] = []
     layout = read_layout(source, media_type)
-    refuse_if_cut(layout)
-    with opened(source, media_type) as container:
+    with refused_if_cut(layout), opened(source, media_type) as container:
         stream = video_stream(container)
         check_size(stream.width or 0, stream.height or 0, limits)
         refuse_if_cut(layout, container)

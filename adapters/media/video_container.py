@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -9,7 +11,7 @@ from msgspec import Struct
 
 from domain.errors import MediaRejected
 
-__all__ = ["Layout", "read_layout", "refuse_if_cut"]
+__all__ = ["Layout", "read_layout", "refuse_if_cut", "refused_if_cut"]
 
 _ISO = ("video/mp4", "video/quicktime", "video/3gpp")
 _MAX_BOXES = 50_000  # 12 hours in fragments of 2 s are 43,200
@@ -26,6 +28,11 @@ class Layout(Struct, frozen=True):
     fragmented: bool = False
     claimed: int | None = None  # where the last box ends by its own word
     size: int = 0
+
+    @property
+    def short(self) -> bool:
+        """Whether the last box claims more than there is."""
+        return self.claimed is not None and self.claimed > self.size
 
     @property
     def fast_start(self) -> bool | None:
@@ -102,29 +109,35 @@ def _vint(data: bytes) -> tuple[int, int]:
     return (-1 if unknown else value), length
 
 
-def refuse_if_cut(layout: Layout, container: Any = None) -> None:
+@contextmanager
+def refused_if_cut(layout: Layout) -> Iterator[None]:
+    """Refuse a file whose index is missing; and what can't be read inside the context, if the file is short, as such.
+
+    Raises:
+        MediaRejected: `truncated`.
+    """
+    if layout.iso and layout.moov is None and layout.mdat is not None:
+        raise _cut("its index (moov), which is written last, is missing")
+    try:
+        yield
+    except MediaRejected as error:
+        if error.code == "corrupt" and layout.short:
+            raise _cut(_missing(layout)) from error
+        raise
+
+
+def refuse_if_cut(layout: Layout, container: Any) -> None:
     """Refuse a file whose end is missing.
 
     An ISO media file is judged by its index: it is whole when every sample that the index names is there, whatever the
     boxes claim (a wrong length of `mdat` alone does no harm).
 
-    Args:
-        container: the opened file; None when it could not be opened.
     Raises:
         MediaRejected: `truncated`.
     """
-    short = layout.claimed is not None and layout.claimed > layout.size
-    if layout.iso:
-        if layout.moov is None and layout.mdat is not None:
-            raise _cut("its index (moov), which is written last, is missing")
-        if container is None:
-            if short:
-                raise _cut(_missing(layout))
-            return
-        if not layout.fragmented:
-            _refuse_if_samples_are_missing(container, layout.size)
-            return
-    if short:
+    if layout.iso and not layout.fragmented:
+        _refuse_if_samples_are_missing(container, layout.size)
+    elif layout.short:
         raise _cut(_missing(layout))
 
 

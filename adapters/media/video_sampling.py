@@ -6,11 +6,15 @@ Also the timestamps, read from the index or, where there is none, by demuxing wi
 from __future__ import annotations
 
 import math
+import re
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
 from typing import Any
 
 import av.error
+import av.logging
 import numpy as np
 from msgspec import Struct
 from PIL import Image
@@ -27,10 +31,12 @@ FORWARD_PIXELS = 620_000_000  # 300 pictures of 1080p
 MIN_FORWARD_FRAMES = 60
 SECONDS = 20.0  # of wall time for all sampling; what is there by then is used
 EDGE = 640  # pixels of a sample's long edge
-_PACKETS_TO_A_KEY_FRAME = 2_000
 _PACKETS_TO_A_PICTURE = 40
+_MAX_PACKETS_TO_A_KEY_FRAME = 300
+_LATE_MS = 500
 _MAX_PACKETS = 36_000  # ten minutes at 60 pictures a second
 _MAX_BYTES = 256 << 20
+_DAMAGE = re.compile(r"conceal|error while decoding|corrupt|invalid nal|invalid data|missing picture", re.I)
 _LUMA = np.asarray((0.2126, 0.7152, 0.0722), np.float32)  # ITU-R BT.709
 
 
@@ -95,12 +101,12 @@ def take_samples(container: Any, stream: Any, duration_ms: int, *, key_frames: i
     deadline = time.monotonic() + SECONDS
     samples: Samples | None = None
     undecodable: list[int] = []
-    for at_ms, frame in _key_frames(container, stream, duration_ms, key_frames):
+    for at_ms, frame, whole in _key_frames(container, stream, duration_ms, key_frames):
         if frame is None:
             undecodable.append(at_ms)
         else:
             samples = samples or _start(stream, frame)
-            _add(samples, at_ms, frame)
+            _add(samples, at_ms, frame, whole)
             samples.key_frames += 1
         if time.monotonic() > deadline:
             if samples is not None:
@@ -110,60 +116,77 @@ def take_samples(container: Any, stream: Any, duration_ms: int, *, key_frames: i
         samples = _forward(container, stream, duration_ms, deadline, samples)
     if samples is None:
         return None
-    samples.undecodable_ms = undecodable
+    samples.undecodable_ms += undecodable
     samples.taken.sort(key=lambda sample: sample.look.at_ms)
     _measure_changes(samples)
     return samples
 
 
-def _key_frames(container: Any, stream: Any, duration_ms: int, count: int) -> Iterator[tuple[int, Any]]:
-    """(time, frame) of the key frames before `count` moments at even distances, each once; None: undecodable."""
-    context, seen = stream.codec_context, set()
+def _key_frames(container: Any, stream: Any, duration_ms: int, count: int) -> Iterator[tuple[int, Any, bool]]:
+    """(time, frame, whole) of the key frames before `count` moments at even distances, each once; None: undecodable.
+
+    Where the container's index tells key frames apart, the packet that a seek lands on is taken for one, whatever the
+    codec's parser says of it: a damaged packet looks like no key frame. Elsewhere the parser is asked.
+    """
+    seen = set()
+    told = any(not entry.is_keyframe for entry in stream.index_entries[:_MAX_PACKETS_TO_A_KEY_FRAME])
     for n in range(count):
-        target = _start_of(stream) + round((n + 0.5) / count * duration_ms / 1000 / stream.time_base)
         at_ms = round((n + 0.5) / count * duration_ms)
+        target = _start_of(stream) + round(at_ms / 1000 / stream.time_base)
         try:
             container.seek(target, stream=stream, backward=True)
             packets = container.demux(stream)
-            packet = _next_key_packet(packets)
+            near = islice(packets, _MAX_PACKETS_TO_A_KEY_FRAME)
+            packet = next((p for p in near if p.size and (told or p.is_keyframe)), None)
         except av.error.FFmpegError:
             continue  # no seeking here; decoding forward will do
-        if packet is None:
-            continue
-        mark = packet.pts if packet.pts is not None else packet.dts
-        if mark in seen:
+        mark = None if packet is None else packet.pts if packet.pts is not None else packet.dts
+        if packet is None or mark in seen:
             continue
         seen.add(mark)
-        if mark is not None:
-            at_ms = _ms(mark, stream)
-        yield at_ms, _decode_one(context, packet, packets)
+        at_ms = at_ms if mark is None else _ms(mark, stream)
+        frame, whole = _decode_one(stream.codec_context, packet, packets)
+        if frame is not None and frame.pts is not None:
+            shown_ms = _ms(frame.pts, stream)
+            if shown_ms > at_ms + _LATE_MS:  # the decoder found nothing here, and went on to the next key frame
+                frame = None
+            else:
+                at_ms = shown_ms
+        yield at_ms, frame, whole
 
 
-def _next_key_packet(packets: Iterator[Any]) -> Any:
-    for _, packet in zip(range(_PACKETS_TO_A_KEY_FRAME), packets, strict=False):
-        if packet.size and packet.is_keyframe:
-            return packet
-    return None
-
-
-def _decode_one(context: Any, packet: Any, packets: Iterator[Any]) -> Any:
-    """The picture of a key packet; with the packets behind it where the decoder wants more before it gives one."""
+def _decode_one(context: Any, packet: Any, packets: Iterator[Any]) -> tuple[Any, bool]:
+    """The picture of a key packet, and whether the decoder had nothing to complain of; with the packets behind it where
+    the decoder wants more before it gives a picture."""
     try:
-        context.flush_buffers()
-        frames = context.decode(packet) or context.decode(None)
-        if frames:
-            return frames[0]
-        context.flush_buffers()
-        context.decode(packet)
-        for _, following in zip(range(_PACKETS_TO_A_PICTURE), packets, strict=False):
-            frames = context.decode(following if following.size else None)
-            if frames:
-                return frames[0]
+        with _complaints() as said:
+            context.flush_buffers()
+            frames = context.decode(packet) or context.decode(None)
+            if not frames:
+                context.flush_buffers()
+                frames = context.decode(packet)
+                for following in islice(packets, _PACKETS_TO_A_PICTURE):
+                    frames = frames or context.decode(following if following.size else None)
+                    if frames:
+                        break
     except (av.error.FFmpegError, EOFError):
-        return None
+        return None, False
     finally:
         context.flush_buffers()
-    return None
+    return (frames[0] if frames else None), not said
+
+
+@contextmanager
+def _complaints() -> Iterator[list[str]]:
+    """What a decoder says of damage that it hides: PyAV does not pass on the flags for it."""
+    said: list[str] = []
+    av.logging.set_level(av.logging.ERROR)
+    try:
+        with av.logging.Capture() as lines:
+            yield said
+        said += [text for _, _, text in lines if _DAMAGE.search(text)]
+    finally:
+        av.logging.set_level(av.logging.PANIC)
 
 
 def _forward(container: Any, stream: Any, duration_ms: int, deadline: float, samples: Samples | None) -> Samples | None:
@@ -202,7 +225,7 @@ def _start(stream: Any, frame: Any) -> Samples:
     return Samples(view_of(frame, stream.sample_aspect_ratio), frame, peak_nits=peak, taken=[], undecodable_ms=[])
 
 
-def _add(samples: Samples, at_ms: int, frame: Any) -> None:
+def _add(samples: Samples, at_ms: int, frame: Any, whole: bool = True) -> None:
     try:
         view = samples.view
         if (frame.width, frame.height) != (view.coded_width, view.coded_height):  # it changes its size on the way
@@ -211,7 +234,7 @@ def _add(samples: Samples, at_ms: int, frame: Any) -> None:
     except (av.error.FFmpegError, ValueError):
         samples.undecodable_ms.append(at_ms)
         return
-    look = _look(picture, at_ms, damaged=bool(frame.is_corrupt))
+    look = _look(picture, at_ms, damaged=bool(frame.is_corrupt) or not whole)
     samples.taken.append(Sample(look, picture))
     if samples.best_look is None or poster_score(look) > poster_score(samples.best_look):
         samples.best, samples.best_look = frame, look
