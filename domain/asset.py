@@ -328,12 +328,25 @@ def request_reprocess(asset: Asset, step_name: str, reason: str) -> Sequence[Eve
         raise InvalidInput(f"there is no step {step_name!r}; there are: {', '.join(STEPS)}")
     if asset.kind is not None and asset.kind not in step.kinds:
         return ()
+    if step.parallel and step_name == step.name:
+        return tuple(ReprocessRequested(step=run, reason=reason) for run in _parts_to_repeat(asset, step))
     state = asset.steps.get(step_name)
     if state is None:
         raise InvalidInput(f"asset {asset.id} has not come to {step_name} yet: reprocess an earlier step")
     if state.status == "due":
         return ()
     return (ReprocessRequested(step=step_name, reason=reason),)
+
+
+def _parts_to_repeat(asset: Asset, step: Step) -> list[str]:
+    """Parts of the present plan that did not come to a good end; all, when they did."""
+    parts = len(asset.transcode_plan.parts) if asset.transcode_plan else 0
+    runs = {name: state for name, state in asset.steps.items() if name.partition(":")[0] == step.name}
+    present = [name for name in runs if (part_of(name) or 0) < parts]
+    if not present:
+        raise InvalidInput(f"asset {asset.id} has not come to {step.name} yet: reprocess an earlier step")
+    lost = [name for name in present if runs[name].status in ("failed", "given_up", "unasked")]
+    return lost or [name for name in present if runs[name].status != "due"]
 
 
 def _all_parts_done(asset: Asset) -> bool:

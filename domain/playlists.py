@@ -25,7 +25,7 @@ def media_playlist(files: Sequence[ChunkFile]) -> str:
     lines = [
         "#EXTM3U",
         "#EXT-X-VERSION:7",
-        f"#EXT-X-TARGETDURATION:{max(1, round(max(durations) + 0.499))}",
+        f"#EXT-X-TARGETDURATION:{max(1, int(max(durations) + 0.5))}",
         "#EXT-X-MEDIA-SEQUENCE:0",
         "#EXT-X-PLAYLIST-TYPE:VOD",
         "#EXT-X-INDEPENDENT-SEGMENTS",

@@ -1,7 +1,7 @@
 """Encode a stretch of a video for the web: decoded once, scaled down a ladder, H.264 in fMP4; runs in the child.
 
 Pictures are put on an even grid: picture k of the output is shown at k / rate seconds after the video's origin, in
-every stretch and rendition. So stretches that were made apart join without a seam (docs/adr/0009-streaming-chunks.md).
+every stretch and rendition. So stretches that were made apart join without a seam (docs/adr/0019-videos-in-parts.md).
 """
 
 from __future__ import annotations
@@ -129,10 +129,12 @@ def _on_grid(
     where two meet at one point. A picture belongs to the nearest point; what is before `first` only leads in."""
     held: Any = None
     at = last = 0
+    distance = Fraction(0)
     for frame in frames:
         if frame.pts is None:
             continue
         k = clock.place(frame.pts, rate)
+        off = abs(clock.seconds(frame.pts) * rate - k)
         if held is None:
             at = min(k, first)  # nothing is before the first picture: it stands there too
         elif k > at:
@@ -140,7 +142,9 @@ def _on_grid(
             if start < stop:
                 yield held, start, stop - start
             at = k
-        held, last = frame, max(k + 1, clock.place(frame.pts + (frame.duration or 0), rate))
+        elif k == at and off >= distance:
+            continue  # the one before is nearer
+        held, distance, last = frame, off, clock.place(frame.pts + frame.duration, rate) if frame.duration else k + 1
         if k >= end:
             return
     if held is not None:

@@ -14,6 +14,7 @@ import numpy as np
 BITS = 12
 SIZE = (320, 192)
 CLICK_HZ = 2000
+TICKS = 60_000  # a second; MPEG-4 part 2 takes no more than 65,535
 Array = np.ndarray[Any, Any]
 
 
@@ -90,7 +91,7 @@ def make_video(
         stream: Any = container.add_stream(codec, rate=per_second, options=options or {})
         width, height = size if turned % 180 == 0 else size[::-1]
         stream.width, stream.height, stream.pix_fmt = width, height, pixel_format
-        stream.codec_context.time_base = Fraction(1, 90_000)
+        stream.codec_context.time_base = Fraction(1, TICKS)
         if colours:
             context = stream.codec_context
             context.color_primaries, context.color_trc, context.colorspace = colours
@@ -113,7 +114,7 @@ def _pictures(
     for number, at in enumerate(times):
         image = np.ascontiguousarray(np.rot90(picture(number, size, flash=at % 1 < Fraction(1, 10)), turned // 90))
         frame = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format=pixel_format)
-        frame.pts, frame.time_base = int(at * 90_000), Fraction(1, 90_000)
+        frame.pts, frame.time_base = int(at * TICKS), Fraction(1, TICKS)
         yield from stream.encode(frame)
     yield from stream.encode(None)
 

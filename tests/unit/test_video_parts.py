@@ -6,8 +6,9 @@ import itertools
 
 import pytest
 
-from domain.asset import begin, finish, fold
-from domain.events import ChunksEncoded, Event, StepSkipped
+from domain.asset import begin, finish, fold, request_reprocess
+from domain.errors import InvalidInput
+from domain.events import ChunksEncoded, Event, ReprocessRequested, StepGivenUp, StepSkipped
 from domain.pipeline import part_of, runs_after
 from tests.support.factories import (
     STREAM,
@@ -114,9 +115,8 @@ def test_what_an_old_plan_s_worker_brings_late_is_not_taken() -> None:
 
 def test_each_part_has_a_commit_of_its_own_that_a_repeat_shares() -> None:
     asset = given(*BEFORE, planned(2)).asset
-    ids = [
-        a.cause(asset).commit_id for name in ("encode:0000", "encode:0001", "encode:0000") if (a := begin(asset, name))
-    ]
+    runs = ("encode:0000", "encode:0001", "encode:0000")
+    ids = [attempt.cause(asset).commit_id for name in runs if (attempt := begin(asset, name))]
     assert ids[0] == ids[2] != ids[1]
 
 
@@ -136,3 +136,26 @@ def test_a_part_that_failed_is_due_again_and_leaves_the_others_alone() -> None:
 def test_a_skip_is_an_end_like_any_other() -> None:
     gone = StepSkipped(run=chunk(0).run, reason="the plan that had this part was replaced by another")
     assert given(*BEFORE, planned(1)).when_ends(gone).events == [gone, processed()]
+
+
+class TestReprocess:
+    LOST = StepGivenUp(run=chunk(1).run, error="DecoderTimeout", message="it took too long")
+    PAST: Past = [*BEFORE, planned(3), chunk(0), chunk(2), [LOST, processed("given_up")]]
+
+    def test_the_step_alone_means_the_parts_that_were_lost(self) -> None:
+        given(*self.PAST).when(request_reprocess, "encode", "more memory").then(
+            ReprocessRequested(step="encode:0001", reason="more memory")
+        )
+
+    def test_one_part_may_be_named(self) -> None:
+        given(*self.PAST).when(request_reprocess, "encode:0002", "look").then(
+            ReprocessRequested(step="encode:0002", reason="look")
+        )
+
+    def test_where_none_was_lost_all_are_meant(self) -> None:
+        past: Past = [*BEFORE, planned(2), chunk(0), [chunk(1), ChunksEncoded(parts_done=2)]]
+        asked = given(*past).when(request_reprocess, "encode", "all").events
+        assert [event.step for event in asked] == ["encode:0000", "encode:0001"]  # type: ignore[attr-defined]
+
+    def test_a_video_without_a_plan_has_no_parts(self) -> None:
+        given(*BEFORE).when(request_reprocess, "encode", "all").then_refused(InvalidInput, "has not come to encode yet")
