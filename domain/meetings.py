@@ -39,7 +39,7 @@ _BURST_BY_NUMBER = re.compile(r"^(?P<id>.+?)[._]BURST-?\d{1,5}(?P<cover>[._]COVE
 _SEQUENCE = re.compile(r"^(?P<id>\d{8}_\d{6})_\d{3}$", re.ASCII)
 
 _CLOCKS = ("exif:", "container:", "gps")
-"""Who wrote a date that files of one shot share; a sidecar's or a name's may have been changed for one of them alone."""
+"""Who wrote a date that files of one shot share; a sidecar's may have been given to one of them alone."""
 
 _ZONE_STEP_S = 900  # every offset from UTC is a multiple of a quarter of an hour
 _MAX_OFFSET_S = 14 * 3600
