@@ -8,15 +8,15 @@ together.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from msgspec import Struct
 
 from domain.commits import derive_id
-from domain.media import TakenAt
+from domain.media import DateCandidate, TakenAt
 
-__all__ = ["Meeting", "Shot", "is_raw", "meetings", "seconds_apart"]
+__all__ = ["Meeting", "Shot", "is_raw", "meetings", "own_clock", "seconds_apart"]
 
 Tags = Mapping[str, str | int | float | list[float]]
 
@@ -37,6 +37,9 @@ _PIXEL = re.compile(r"\.(RAW-\d\d\.(COVER|ORIGINAL)|MP)$", re.IGNORECASE)
 _BURST_BY_TIME = re.compile(r"(?:^|_)BURST(?P<id>\d{14,20})(?P<cover>_COVER)?$", re.IGNORECASE | re.ASCII)
 _BURST_BY_NUMBER = re.compile(r"^(?P<id>.+?)[._]BURST-?\d{1,5}(?P<cover>[._]COVER)?$", re.IGNORECASE | re.ASCII)
 _SEQUENCE = re.compile(r"^(?P<id>\d{8}_\d{6})_\d{3}$", re.ASCII)
+
+_CLOCKS = ("exif:", "container:", "gps")
+"""Who wrote a date that files of one shot share; a sidecar's may have been given to one of them alone."""
 
 _ZONE_STEP_S = 900  # every offset from UTC is a multiple of a quarter of an hour
 _MAX_OFFSET_S = 14 * 3600
@@ -92,6 +95,14 @@ def is_raw(media_type: str) -> bool:
 def meetings(shot: Shot) -> tuple[Meeting, ...]:
     """Where a file meets its like; most files meet by name only, and most of those meet nobody."""
     return tuple(meeting for meeting in (_live(shot), _burst(shot), _name(shot)) if meeting)
+
+
+def own_clock(taken_at: TakenAt | None, alternatives: Iterable[DateCandidate]) -> TakenAt | None:
+    """The date that the camera's own clock gave, also where another was chosen; else the one that was chosen."""
+    if taken_at is None or taken_at.source.startswith(_CLOCKS):
+        return taken_at
+    own = next((each for each in alternatives if each.source.startswith(_CLOCKS)), None)
+    return taken_at if own is None else TakenAt(own.local, own.source, own.offset_minutes)
 
 
 def seconds_apart(a: TakenAt | None, b: TakenAt | None) -> float | None:

@@ -11,7 +11,7 @@ from domain.asset import Asset, Attempt
 from domain.errors import MediaFailed, MediaRejected
 from domain.events import Event, MetadataExtracted, SidecarAttached
 from domain.media import RawSidecar
-from domain.meetings import Shot
+from domain.meetings import Shot, own_clock
 from domain.metadata import MAX_NOTES, extract
 from steps import Ports
 from steps.motion import extract_motion
@@ -45,7 +45,7 @@ def extract_metadata(asset: Asset, attempt: Attempt, ports: Ports) -> Sequence[E
         media_type=asset.validated.media_type if asset.validated else "",
         file_name=uploaded.file_name,
         path=uploaded.path,
-        taken_at=facts.taken_at,
+        taken_at=own_clock(facts.taken_at, facts.alternatives),
         camera=facts.camera.name if facts.camera else None,
         tags=raw.tags,
     )

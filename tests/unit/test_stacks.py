@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from domain.events import Event, StackDissolved, StackJoined, StackLeft, StackPart
-from domain.media import TakenAt
-from domain.meetings import Meeting, Shot, is_raw, meetings, seconds_apart
+from domain.media import DateCandidate, TakenAt
+from domain.meetings import Meeting, Shot, is_raw, meetings, own_clock, seconds_apart
 from domain.stacks import MAX_MEMBERS, Position, changes, dissolve, fold, join, leave, positions, stack_stream
 from tests.support.factories import recorded
 
@@ -158,6 +158,16 @@ def test_moments_are_compared_with_what_is_known_of_their_zones(
     one, other = TakenAt(a[0], "x", a[1]), TakenAt(b[0], "x", b[1])
     assert seconds_apart(one, other) == seconds_apart(other, one) == seconds
     assert seconds_apart(one, None) is None
+
+
+def test_a_date_that_a_person_gave_one_of_two_files_does_not_part_them() -> None:
+    exif = DateCandidate("exif:DateTimeOriginal", NOON)
+    chosen = TakenAt("1999-01-01T00:00:00", "sidecar:xmp", None)
+    assert own_clock(chosen, [DateCandidate("file_name", "2020-01-01T00:00:00"), exif]) == TakenAt(NOON, exif.source)
+    assert own_clock(chosen, []) == chosen
+    own = TakenAt(NOON, "exif:DateTimeDigitized", 60)
+    assert own_clock(own, [exif]) == own
+    assert own_clock(None, [exif]) is None
 
 
 class TestLivePhotos:
