@@ -25,6 +25,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "inspect": {},
     "read_metadata": {},
     "render": {"into": "{into}", "formats": ("jpeg", "webp")},
+    "pixel_hash": {},
+    "perceptual_hash": {},
 }
 """What each call is given besides the file."""
 
