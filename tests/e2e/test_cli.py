@@ -101,7 +101,7 @@ def test_status_adds_up(cli: Cli) -> None:
     assert status["steps"]["renditions"]["done"] == 5
     assert status["events"] > 20
     assert status["streams"] == 8  # an asset each, and the vault's own for its seals
-    assert set(status["projections"]) == {"gallery", "renditions", "processing", "library", "files"}
+    assert set(status["projections"]) >= {"gallery", "renditions", "processing", "library", "files", "fingerprints"}
     assert all(view == {"generation": 1, "lag": 0} for view in status["projections"].values())
 
 
@@ -162,7 +162,7 @@ def test_a_date_that_no_camera_wrote_is_marked(cli: Cli, tmp_path: Path) -> None
     assert "~2020-01-02 03:04" in (tmp_path / "page.html").read_text()
 
 
-@pytest.mark.parametrize("view", ["gallery", "renditions", "processing", "library", "files"])
+@pytest.mark.parametrize("view", ["gallery", "renditions", "processing", "library", "files", "fingerprints"])
 def test_every_view_can_be_read_by_a_person_and_by_a_script(cli: Cli, view: str) -> None:
     code, out, _ = cli("query", view)
     assert code == 0
