@@ -385,11 +385,9 @@ def test_reprocess_appends_and_changes_nothing_before(cli: Cli, photos: Path) ->
     cli.json("work")
     after = cli.json("audit", photos / "photo_1.jpg")["entries"]
     assert after[: len(before)] == before
-    assert [entry["type"] for entry in after[len(before) :]] == [
-        "ReprocessRequested",
-        "RenditionsGenerated",
-        "AssetProcessed",
-    ]
+    types = [entry["type"] for entry in after[len(before) :]]
+    assert (*types[:2], types[-1]) == ("ReprocessRequested", "RenditionsGenerated", "AssetProcessed")
+    assert set(types[2:-1]) >= {"FingerprintComputed", "LookalikesFound"}  # what follows from other pictures
     assert cli.json("verify")["equal"] is True
 
 
@@ -416,7 +414,7 @@ def test_what_was_parked_is_redriven_when_it_can_be_read_again(cli: Cli) -> None
     _tamper(cli.home, "UPDATE commits SET body = '{' || body WHERE stream = ?", stream)
     status = cli.json("parked")
     consumers = {item["consumer"] for item in status["items"]}
-    assert consumers == {"relay", "gallery", "renditions", "processing", "library", "files"}
+    assert consumers >= {"relay", "gallery", "renditions", "processing", "library", "files", "fingerprints"}
     assert all(item["stream"] == stream and item["commit"] == 1 and item["error"] for item in status["items"])
     assert "photovault parked --redrive" in cli("status")[1]
     still = cli.json("parked", "--redrive")

@@ -229,7 +229,7 @@ class TestLaw2RepeatsAndDisorderChangeNothing:
         asset = fold(stream, [])
         for event in events:
             for step in STEPS.values():
-                if isinstance(event, step.follows) or getattr(event, "step", None) == step.name:
+                if isinstance(event, tuple(step.follows)) or getattr(event, "step", None) == step.name:
                     due[step.name] = due.get(step.name, 0) + 1
             if isinstance(event, Outcome):
                 attempt = (event.run.step, due.get(event.run.step, 0), event.run.attempt)
