@@ -65,7 +65,6 @@ ONE_PICTURE: tuple[tuple[str, ...], ...] = (
     ("IMG_2927", "exif-at-eof"),
     ("Elephants", "Elephants_3840x2160", "Elephants_5640x3172"),
     ("camera_rgb", "camera_yuv"),
-    ("explore_world_animals-1", "explore_world_animals-14"),
 )
 """Pictures of these sources that show one and the same thing (looked at one by one): a pair of them is no false one."""
 

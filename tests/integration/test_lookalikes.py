@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import random
+import re
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,12 +15,14 @@ from hypothesis import strategies as st
 
 from adapters.local.checkpoints import SqliteCheckpoints
 from adapters.local.views import SqliteViewStore
+from adapters.media.sandbox import SandboxedMediaEngine
 from domain.asset import asset_stream, fold, request_reprocess
 from domain.commits import Commit
 from domain.errors import PhotoVaultError, ViewUnavailable
 from domain.events import LookalikesFound
 from domain.eventstore import utc_now
 from domain.likeness import MAX_LOOKALIKES, NEAR, distance
+from domain.media import Limits
 from domain.ports import Page, Row, ViewTable
 from photovault import lookalikes as module
 from photovault.duplicates import alike, groups
@@ -310,3 +315,41 @@ class TestPipeline:
             assert said[asset_stream(OWNER, "sea")] == [()]
             [[match]] = said[asset_stream(OWNER, "grey_sea")]
             assert (match.asset, match.kind, match.distance) == ("sea", "near", 2)
+
+
+# --- real media ------------------------------------------------------------------------------------------------------
+
+SAME_PIXELS = {("heic/IMG_2927.HEIC", "heic/exif-at-eof.heic"), ("video/sample.mp4", "video/sample_mdat_too_long.mp4")}
+NEAR_PAIRS = {
+    ("camera/iphone_hdr_NO.jpg", "camera/iphone_hdr_YES.jpg"),
+    ("heic/sample_MP.heic", "heic/sample_still_photo.heic"),
+}
+
+
+def test_of_real_media_only_pictures_of_one_thing_are_alike(sample_media: Path, tmp_path: Path) -> None:
+    """Eight of the nine orientations of a picture are turned by their tag alone: upright, they look the same."""
+    folders = ("camera", "gps", "faces", "heic", "webp", "orientation", "video")
+    files = sorted(p for folder in folders for p in (sample_media / folder).glob("*") if p.suffix != ".txt")
+    if not files:
+        pytest.skip("the folder of sample media has none of: " + ", ".join(folders))
+    pixels: dict[str, str] = {}
+    looks: dict[str, int] = {}
+    with SandboxedMediaEngine(Limits(max_seconds=60), formats=("jpeg",)) as engine:
+        for path in files:
+            name = f"{path.parent.name}/{path.name}"
+            found = engine.pixel_hash(path).value
+            assert found is not None
+            pixels[name] = found
+            if path.parent.name != "video":
+                made = engine.render(path, tmp_path)
+                hashed = engine.perceptual_hash(Path(min(made.files, key=lambda f: f.width).path))
+                assert hashed.value is not None
+                looks[name] = int(hashed.value, 16)
+    pairs = set(itertools.combinations(sorted(pixels), 2))
+    assert {pair for pair in pairs if pixels[pair[0]] == pixels[pair[1]]} <= SAME_PIXELS
+    near = {pair for pair in itertools.combinations(sorted(looks), 2) if distance(*(looks[n] for n in pair)) <= NEAR}
+    families = {pair for pair in near if len({re.sub(r"_\d\.jpg$", "", name) for name in pair}) == 1}
+    assert all(name.startswith("orientation/") for pair in families for name in pair)
+    assert near - families <= NEAR_PAIRS | SAME_PIXELS
+    there = {name for pair in NEAR_PAIRS for name in pair} <= looks.keys()
+    assert not there or near >= NEAR_PAIRS
