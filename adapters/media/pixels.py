@@ -4,14 +4,16 @@
     videos            the packets of all video and audio tracks, whatever container holds them
     all other         the decoded pixels; so a PNG, a TIFF and a BMP of the same pixels are equal
 
-Orientation and colour profile count as metadata: they say how to show pixels and do not change them. Memory does not
-grow with the file, but for HEIC and AVIF, whose decoder makes the whole picture.
+EXIF's orientation and colour profiles count as metadata: they say how to show pixels and do not change them. (In HEIC
+the container turns the picture, and that is part of decoding.) Memory does not grow with the file, but for HEIC and
+AVIF, whose decoder makes the whole picture.
 """
 
 from __future__ import annotations
 
 import hashlib
 import mmap
+import re
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -67,8 +69,10 @@ def _jpeg_parts(data: mmap.mmap) -> Iterator[tuple[int, int]]:
     """
     at, size = 2, len(data)
     while at + 4 <= size:
-        if data[at] != 0xFF:  # padding between segments, which decoders pass over
-            at += 1
+        if data[at] != 0xFF:  # bytes between segments, which decoders pass over
+            at = data.find(b"\xff", at)
+            if at < 0:
+                return
             continue
         marker = data[at + 1]
         if marker == 0xFF:
@@ -87,28 +91,26 @@ def _jpeg_parts(data: mmap.mmap) -> Iterator[tuple[int, int]]:
             at = end
 
 
+_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+
+
 def _after_scan(data: mmap.mmap, at: int) -> int:
     """Position of the marker that ends entropy-coded data; stuffed zeros and restart markers belong to it."""
-    while True:
-        at = data.find(b"\xff", at)
-        if at < 0 or at + 1 >= len(data):
-            return len(data)
-        following = data[at + 1]
-        if following != 0x00 and not 0xD0 <= following <= 0xD7 and following != 0xFF:
-            return at
-        at += 1 if following == 0xFF else 2
+    found = _MARKER.search(data, at)
+    return found.start() if found else len(data)
 
 
+_ANIMATED = 0x02
 _WEBP_METADATA = (b"EXIF", b"XMP ", b"ICCP", b"VP8X")
 
 
 def _webp_parts(data: mmap.mmap) -> Iterator[tuple[int, int]]:
     """Every chunk of the RIFF container but metadata, and but VP8X, whose flags say which of that there is (RFC 9649);
-    the canvas of an animation, which VP8X says too, comes first."""
+    it says the canvas too, which counts for an animation alone."""
     at, end = 12, min(len(data), 8 + int.from_bytes(data[4:8], "little"))
     while at + 8 <= end:
         name, size = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8], "little")
-        if name == b"VP8X":
+        if name == b"VP8X" and at + 8 < end and data[at + 8] & _ANIMATED:
             yield at + 12, min(at + 18, end)
         if name not in _WEBP_METADATA:
             yield at, min(at + 8 + size, end)

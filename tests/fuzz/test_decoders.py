@@ -28,6 +28,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "analyze_video": {"into": "{into}"},
     "extract_video": {"into": "{into}", "offset": 0, "length": "{size}"},
     "read_sidecar": {"kind": "xmp"},
+    "pixel_hash": {},
+    "perceptual_hash": {},
 }
 """What each call is given besides the file."""
 

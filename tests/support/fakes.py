@@ -310,6 +310,10 @@ class MemoryVault:
             return self.generations.active(name)[1]
         return self.generations.projection(name).table(generation)
 
+    def locate(self, blob: str) -> str:
+        """Where a blob would be."""
+        return f"blobs/{blob}"
+
     def everything(self) -> list[Commit]:
         """The whole history in the order of its recording."""
         return list(self.commits.tail(None, 1_000_000).commits)

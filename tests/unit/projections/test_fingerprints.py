@@ -80,7 +80,7 @@ class TestRows:
 
 
 def test_a_projector_that_is_late_can_t_bring_back_a_row_that_is_gone() -> None:
-    """Two projectors fold the same stream: the slower has read its rows before the faster went on to the end."""
+    """Two projectors fold one stream: the slower has read its row before the faster goes on to the end."""
     with MemoryVault(projections=(Fingerprints(),)) as vault:
         stream = asset_stream(OWNER, "a1")
         append(vault.store, stream, [uploaded()])
