@@ -106,6 +106,7 @@ class Vault:
     @cached_property
     def worker(self) -> Worker:
         """Runs the steps."""
+        from adapters.geo.places import OfflineGeocoder
         from adapters.media.zones import zone_of
         from steps.catalogue import STEP_FUNCTIONS
 
@@ -117,6 +118,7 @@ class Vault:
             self.scratch,
             scanner=self.scanner,
             serving=self.settings.serving,
+            geocoder=OfflineGeocoder(),
         )
         return Worker(STEP_FUNCTIONS, ports, self.clock)
 

@@ -11,7 +11,7 @@ from domain.asset import Asset, Attempt
 from domain.events import Event
 from domain.eventstore import EventStore
 from domain.metadata import ZoneOf
-from domain.ports import BlobStore, MediaEngine, Scanner
+from domain.ports import BlobStore, Geocoder, MediaEngine, Scanner
 from domain.scanning import NoScanner, Serving
 
 __all__ = ["Ports", "StepFunction", "Steps"]
@@ -25,6 +25,7 @@ class Ports(Struct, frozen=True):
     media: MediaEngine
     zone_of: ZoneOf
     scratch: Path  # a folder for temporary files, best on the blob store's disk
+    geocoder: Geocoder | None = None  # None: places are not named
     scanner: Scanner = NoScanner()
     serving: Serving = Serving()
 

@@ -34,6 +34,7 @@ _LENGTH = struct.Struct(">I")
 CALLS: dict[str, str] = {
     "inspect": "adapters.media.images:inspect",
     "read_metadata": "adapters.media.metadata:read_metadata",
+    "read_sidecar": "adapters.media.sidecar:read_sidecar",
     "render": "adapters.media.images:render",
 }
 """Call -> the function that serves it: (source, limits, **options) -> a struct. A module is imported with the first

@@ -35,7 +35,7 @@ from domain.errors import (
     MediaRejected,
     NotFound,
 )
-from domain.media import Inspection, Limits, RawMetadata, Rendered
+from domain.media import Inspection, Limits, RawMetadata, RawSidecar, Rendered
 
 __all__ = ["SandboxedMediaEngine"]
 
@@ -100,6 +100,10 @@ class SandboxedMediaEngine:
     def read_metadata(self, source: Path) -> RawMetadata:
         """See `domain.ports.MediaEngine.read_metadata`."""
         return self._call("read_metadata", source, RawMetadata)
+
+    def read_sidecar(self, source: Path, kind: str) -> RawSidecar:
+        """See `domain.ports.MediaEngine.read_sidecar`."""
+        return self._call("read_sidecar", source, RawSidecar, {"kind": kind})
 
     def render(self, source: Path, into: Path) -> Rendered:
         """See `domain.ports.MediaEngine.render`."""

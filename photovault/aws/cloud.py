@@ -211,6 +211,7 @@ class Cloud:
     @cached_property
     def worker(self) -> Worker:
         """Runs steps."""
+        from adapters.geo.places import OfflineGeocoder
         from adapters.media.zones import zone_of
         from steps import Ports
         from steps.catalogue import STEP_FUNCTIONS
@@ -224,6 +225,7 @@ class Cloud:
             self.scratch,
             scanner=self.scanner,
             serving=self.settings.serving,
+            geocoder=OfflineGeocoder(),
         )
         return Worker(STEP_FUNCTIONS, ports, self.clock)
 
