@@ -137,8 +137,10 @@ def test_a_daemon_on_a_port_answers_too_and_one_that_went_away_can_be_tried_agai
 
 
 def test_no_daemon_at_all_can_be_tried_again(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"x")
     with pytest.raises(ScanFailed, match="can't be reached") as failure:
-        ClamdScanner(f"unix:{tmp_path}/nothing").scan(BLOB, tmp_path)
+        ClamdScanner(f"unix:{tmp_path}/nothing").scan(BLOB, path)
     assert failure.value.retryable
 
 
