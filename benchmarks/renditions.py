@@ -4,7 +4,8 @@ All make 2048, 1024 and 256 pixels at quality 82 with the library's other JPEG s
 megapixels, a PNG and a HEIC of 12. Processor time: each side is one warm process that reports its own (all threads,
 user and system); the sides take turns, and the medians are compared. Images a second: each side gets the same pictures
 and both processors, ours as two workers with the decoders behind their wall, pyvips as two processes, sharp as one that
-is given all pictures at once and uses its own pool of threads.
+is given all pictures at once and uses its own pool of threads. The peers' caches are off, since a library's photos
+are all different and these few are not.
 
 Neither pyvips-binary nor sharp's prebuilt libvips decodes HEVC, so HEIC is compared with Pillow and pillow-heif.
 Run `python -m benchmarks renditions`. sharp is fetched with npm into build/peers where node is present.
@@ -67,6 +68,7 @@ def make(source, into):
 _PYVIPS = """
 import resource, sys
 import pyvips
+pyvips.cache_set_max(0)
 def make(source, into):
     picture = pyvips.Image.new_from_file(source).copy_memory()
     for edge in (2048, 1024, 256):
@@ -100,6 +102,7 @@ for line in sys.stdin:
 
 _SHARP = """
 const sharp = require(process.argv[1] + "/node_modules/sharp");
+sharp.cache(false);
 const oneDecode = process.argv[2] === "one";
 const lines = require("readline").createInterface({ input: process.stdin });
 let queue = Promise.resolve();

@@ -39,6 +39,9 @@ DARK_SHARE = 0.98
 STILL_DIFFERENCE = 0.7
 """Mean difference of luma (0 to 255) up to which two pictures are the same; sensor noise alone makes more."""
 
+SHAKY = 1.0
+"""Jolts in per cent of the picture a frame from which on it is hard to watch: 19 pixels of 1080p."""
+
 MIN_FROZEN_MS = 1000
 MAX_STRETCHES = 20
 MAX_GAPS = 10
@@ -174,6 +177,7 @@ def judge(
     looks: Sequence[Look],
     duration_ms: int,
     rhythm: Cadence,
+    shake: float | None = None,
 ) -> VideoQuality:
     """Verdict and reasons; the worst finding decides."""
     found: list[tuple[Verdict, str]] = []
@@ -200,12 +204,15 @@ def judge(
         found.append(("poor" if share > 0.05 else "fair", f"pictures are missing ({share:.1%})"))
     if rhythm.frame_rate is not None and rhythm.frame_rate < 15 and rhythm.frames > 5:
         found.append(("fair", f"jerky ({rhythm.frame_rate:.3g} pictures a second)"))
+    if shake is not None and shake >= SHAKY:
+        found.append(("poor" if shake >= 3 * SHAKY else "fair", f"shaky ({shake:.1f} % of the picture a frame)"))
     verdicts = {verdict for verdict, _ in found}
     return VideoQuality(
         verdict="poor" if "poor" in verdicts else "fair" if found else "good",
         reasons=tuple(reason for _, reason in found),
         bits_per_pixel=round(bits_per_pixel, 4) if bits_per_pixel is not None else None,
         sharpness=sharpness,
+        shake=shake,
         black=black,
         frozen=frozen,
         dropped_frames=rhythm.dropped,

@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 from msgspec import Struct
 from PIL import Image, UnidentifiedImageError
 
+from adapters.media.png import late_metadata
 from domain.errors import MediaRejected
 from domain.media import Limits
 
@@ -133,6 +134,10 @@ def read_header(source: Path, media_type: str, limits: Limits) -> Header:
     """
     with open_picture(source, media_type, limits) as (image, caught):
         notes: list[str] = []
+        if media_type == "image/png" and "exif" not in image.info:
+            late, late_xmp = late_metadata(source)
+            image.info |= {"exif": b"Exif\0\0" + late} if late else {}
+            image.info |= {"xmp": late_xmp} if late_xmp and "xmp" not in image.info else {}
         exif, sub, gps = _read_exif(image, notes)
         if any(issubclass(warning.category, UserWarning) for warning in caught):
             notes.append("the EXIF block is damaged in places; what could be read was kept")
@@ -170,7 +175,7 @@ def _read_exif(image: Image.Image, notes: list[str]) -> tuple[dict[int, Any], di
     """The three directories that matter, each as far as it can be read."""
     blocks: list[dict[int, Any]] = [{}, {}, {}]
     try:
-        exif = image.getexif()
+        exif = Image.Image.getexif(image)  # the base's: a PNG's own would decode all pixels to look behind them
         blocks[0] = dict(exif)
         for at, tag, name in ((1, 0x8769, "EXIF"), (2, 0x8825, "GPS")):
             try:

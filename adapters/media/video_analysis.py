@@ -22,6 +22,7 @@ from adapters.media.sniff import sniff
 from adapters.media.video_container import read_layout
 from adapters.media.video_frames import hdr_of, picture_of
 from adapters.media.video_sampling import Sample, Samples, read_cadence, take_samples
+from adapters.media.video_shake import measure_shake
 from adapters.media.video_tracks import audio_track, video_track, web_obstacles
 from domain.errors import MediaRejected
 from domain.media import RENDITION_SIZES, Limits
@@ -69,6 +70,7 @@ def analyze(source: Path, limits: Limits, *, into: str) -> VideoReport:
             looks=[sample.look for sample in samples.taken],
             duration_ms=duration_ms,
             rhythm=rhythm,
+            shake=None if samples.out_of_time else measure_shake(container, stream, duration_ms // 2),
         )
         return VideoReport(
             container=kind,
@@ -183,13 +185,15 @@ def _write_preview(taken: Sequence[Sample], folder: Path) -> PreviewFile | None:
         quality=PREVIEW_QUALITY,
         method=0,
     )
+    with Image.open(path) as made:
+        frames = getattr(made, "n_frames", 1)  # equal neighbours have become one, shown for longer
     return PreviewFile(
         path=str(path),
         format="webp",
         width=size[0],
         height=size[1],
         bytes=path.stat().st_size,
-        frames=len(pictures),
+        frames=frames,
         duration_ms=len(pictures) * PREVIEW_FRAME_MS,
     )
 

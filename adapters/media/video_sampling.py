@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from typing import Any
@@ -29,7 +29,8 @@ ENOUGH = 8  # with fewer key frames than this, pictures between them are decoded
 FORWARD_SAMPLES = 12
 FORWARD_PIXELS = 620_000_000  # 300 pictures of 1080p
 MIN_FORWARD_FRAMES = 60
-SECONDS = 20.0  # of wall time for all sampling; what is there by then is used
+CPU_SECONDS = 15.0  # for all sampling; what is there by then is used
+WALL_SECONDS = 45.0  # the same, on a machine that is busy with other things
 EDGE = 640  # pixels of a sample's long edge
 _PACKETS_TO_A_PICTURE = 40
 _MAX_PACKETS_TO_A_KEY_FRAME = 300
@@ -98,7 +99,7 @@ def take_samples(container: Any, stream: Any, duration_ms: int, *, key_frames: i
     Returns:
         None when no picture at all can be decoded.
     """
-    deadline = time.monotonic() + SECONDS
+    late = _deadline()
     samples: Samples | None = None
     undecodable: list[int] = []
     for at_ms, frame, whole in _key_frames(container, stream, duration_ms, key_frames):
@@ -108,18 +109,23 @@ def take_samples(container: Any, stream: Any, duration_ms: int, *, key_frames: i
             samples = samples or _start(stream, frame)
             _add(samples, at_ms, frame, whole)
             samples.key_frames += 1
-        if time.monotonic() > deadline:
+        if late():
             if samples is not None:
                 samples.out_of_time = True
             break
     if samples is None or samples.key_frames < min(ENOUGH, key_frames):
-        samples = _forward(container, stream, duration_ms, deadline, samples)
+        samples = _forward(container, stream, duration_ms, late, samples)
     if samples is None:
         return None
     samples.undecodable_ms += undecodable
     samples.taken.sort(key=lambda sample: sample.look.at_ms)
     _measure_changes(samples)
     return samples
+
+
+def _deadline() -> Callable[[], bool]:
+    cpu, wall = time.process_time() + CPU_SECONDS, time.monotonic() + WALL_SECONDS
+    return lambda: time.process_time() > cpu or time.monotonic() > wall
 
 
 def _key_frames(container: Any, stream: Any, duration_ms: int, count: int) -> Iterator[tuple[int, Any, bool]]:
@@ -189,7 +195,9 @@ def _complaints() -> Iterator[list[str]]:
         av.logging.set_level(av.logging.PANIC)
 
 
-def _forward(container: Any, stream: Any, duration_ms: int, deadline: float, samples: Samples | None) -> Samples | None:
+def _forward(
+    container: Any, stream: Any, duration_ms: int, late: Callable[[], bool], samples: Samples | None
+) -> Samples | None:
     """Decode from the beginning on, within a budget, and keep pictures at even distances."""
     context = stream.codec_context
     pixels = max(1, (stream.width or 1) * (stream.height or 1))
@@ -211,7 +219,7 @@ def _forward(container: Any, stream: Any, duration_ms: int, deadline: float, sam
                 if at_ms not in taken:
                     _add(samples, at_ms, frame)
                 due = (math.floor(max(at_ms, due) / step) + 1) * step if step else at_ms + 1
-            if count >= budget or time.monotonic() > deadline or len(samples.taken) >= 2 * FORWARD_SAMPLES:
+            if count >= budget or late() or len(samples.taken) >= 2 * FORWARD_SAMPLES:
                 break
     except av.error.FFmpegError:
         pass

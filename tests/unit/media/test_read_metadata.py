@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import zlib
 from pathlib import Path
 
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import IFDRational
 
 from adapters.media.metadata import read_metadata
@@ -112,3 +114,21 @@ def test_a_place_has_the_offset_of_its_season(
     parsed = parse_time(local)
     assert parsed is not None
     assert zone_of(*place, parsed[0]) == expected
+
+
+def test_what_stands_behind_the_pixels_of_a_png_is_read_without_decoding_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = save(tmp_path, "a.png", quarters(), exif=exif_block())
+    data = path.read_bytes()
+    at = data.index(b"eXIf") - 4
+    chunk = data[at : at + 12 + int.from_bytes(data[at : at + 4], "big")]
+    xmp = b"iTXtXML:com.adobe.xmp\0\0\0\0\0<x xmp:CreateDate='2020-01-02T03:04:05'/>"
+    text = (len(xmp) - 4).to_bytes(4, "big") + xmp + zlib.crc32(xmp).to_bytes(4, "big")
+    end = data.index(b"IEND") - 4
+    path.write_bytes(data[:at] + data[at + len(chunk) : end] + chunk + text + data[end:])
+    monkeypatch.setattr(PngImageFile, "load", lambda image: pytest.fail("the pixels were decoded"))
+    tags = read_metadata(path, Limits()).tags
+    assert tags["EXIF:Make"] == "NIKON"
+    assert tags["EXIF:DateTimeOriginal"] == "2008:10:22 16:28:39"
+    assert tags["XMP:xmp:CreateDate"] == "2020-01-02T03:04:05"

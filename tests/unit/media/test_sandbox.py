@@ -26,6 +26,7 @@ from domain.errors import (
     NotFound,
 )
 from domain.media import Limits
+from tests.unit.media.films import encode, moving
 from tests.unit.media.pictures import quarters, save
 
 
@@ -76,6 +77,19 @@ def test_all_calls_work_through_one_warm_child(engine: SandboxedMediaEngine, pic
     assert {Path(f.path).parent for f in engine.render(picture, tmp_path).files} == {tmp_path}
     assert engine.child_pids() == pids
     assert len(pids) == 1
+
+
+def test_a_video_is_analysed_behind_the_wall_and_its_report_comes_back_whole(
+    engine: SandboxedMediaEngine, tmp_path: Path
+) -> None:
+    report = engine.analyze_video(encode(tmp_path / "a.mp4", moving, frames=40, sound=True), tmp_path)
+    assert (report.video.codec, report.duration_ms, report.quality.samples) == ("h264", 2000, 8)
+    assert report.audio is not None
+    assert report.preview is not None
+    assert report.strip is not None
+    for made in (report.poster, report.preview, report.strip):
+        assert Path(made.path).parent == tmp_path
+        assert Path(made.path).stat().st_size == made.bytes
 
 
 def test_a_refusal_crosses_the_wall_whole_and_leaves_the_child_at_work(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -19,7 +20,7 @@ from domain.errors import MediaRejected
 from domain.media import Limits
 from domain.video import VideoReport
 from tests.unit.media.films import black, blurred, encode, hdr10, moving, turned
-from tests.unit.media.pictures import CORNERS, close, corners, quarters
+from tests.unit.media.pictures import CORNERS, close, corners, noise, quarters
 
 LIMITS = Limits()
 
@@ -127,6 +128,20 @@ def test_odd_sizes_and_tiny_ones_are_fine(tmp_path: Path) -> None:
         121,
     )
     assert poster(look(encode(tmp_path / "b.mp4", lambda _: quarters(16, 16)))).size == (16, 16)
+
+
+def test_transparency_in_vp9_is_told_and_the_poster_is_whole(tmp_path: Path) -> None:
+    found = look(encode(tmp_path / "a.webm", lambda _: quarters(), codec="libvpx-vp9", pixels="yuva420p", frames=10))
+    assert found.video.alpha
+    assert close(corners(poster(found)), CORNERS, within=16)
+
+
+def test_a_picture_track_that_starts_after_the_sound_has_its_own_clock(tmp_path: Path) -> None:
+    late = encode(tmp_path / "a.mp4", moving, frames=40, times=lambda n: n + 30, sound=True)
+    found = look(late)
+    assert found.poster.at_ms < 3500
+    assert found.quality.dropped_frames == 0
+    assert found.quality.samples >= 8
 
 
 # --- colours ---------------------------------------------------------------------------------------------------------
@@ -273,6 +288,32 @@ def test_a_frozen_stretch_is_found(tmp_path: Path) -> None:
     assert frozen.from_ms == pytest.approx(2000, abs=300)
     assert frozen.until_ms == pytest.approx(6000, abs=300)
     assert any("standing still" in reason for reason in found.quality.reasons)
+
+
+def test_a_shaking_camera_is_told_from_an_even_pan_and_from_a_tripod(tmp_path: Path) -> None:
+    scene, dice = noise(600, 300, seed=4), np.random.default_rng(5)
+    jolts = dice.integers(-9, 10, (40, 2))
+
+    def held(name: str, place: Callable[[int], tuple[int, int]]) -> float:
+        def seen(number: int) -> Image.Image:
+            x, y = place(number)
+            return scene.crop((x, y, x + 320, y + 200))
+
+        shake = look(encode(tmp_path / name, seen, frames=40)).quality.shake
+        assert shake is not None
+        return shake
+
+    tripod = held("tripod.mp4", lambda n: (50, 50))
+    pan = held("pan.mp4", lambda n: (10 + 5 * n, 50))
+    hand = held("hand.mp4", lambda n: (50 + int(jolts[n][0]), 50 + int(jolts[n][1])))
+    assert tripod < 0.1
+    assert pan < 0.5
+    assert hand > 2
+
+
+def test_a_scene_that_changes_all_the_time_is_not_called_shaky(tmp_path: Path) -> None:
+    found = look(encode(tmp_path / "a.mp4", lambda n: noise(320, 200, seed=n), frames=30))
+    assert found.quality.shake is None or found.quality.shake < 1
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
