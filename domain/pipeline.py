@@ -16,8 +16,10 @@ from domain.events import (
     ChunksEncoded,
     Event,
     FileValidated,
+    MetadataExtracted,
     PosterExtracted,
     ReprocessRequested,
+    SidecarAttached,
     TranscodePlanned,
     VideoAnalyzed,
 )
@@ -51,7 +53,8 @@ class Step(Struct, frozen=True, kw_only=True):
 
 PIPELINE: tuple[Step, ...] = (
     Step(name="validate", version=1, follows={AssetUploaded: ALL_KINDS}),
-    Step(name="metadata", version=1, follows={FileValidated: ALL_KINDS}),
+    Step(name="metadata", version=2, follows={FileValidated: ALL_KINDS, SidecarAttached: ALL_KINDS}),
+    Step(name="place", version=1, follows={MetadataExtracted: ALL_KINDS}),
     Step(name="renditions", version=1, follows={FileValidated: IMAGES, PosterExtracted: VIDEOS}),
     Step(name="video", version=1, follows={FileValidated: VIDEOS}, lease_seconds=180.0),
     Step(name="transcode", version=1, follows={VideoAnalyzed: VIDEOS}),

@@ -11,7 +11,8 @@ from msgspec import Struct
 
 from domain.commits import Commit
 from domain.events import TranscodePlanned, VideoAnalyzed
-from domain.media import Inspection, RawMetadata, Rendered
+from domain.media import Inspection, RawMetadata, RawSidecar, Rendered
+from domain.places import NearestPlace
 from domain.streaming import Encoded, Joined
 from domain.video import VideoReport
 
@@ -330,6 +331,10 @@ class MediaEngine(Protocol):
         """All tags that the file carries."""
         ...
 
+    def read_sidecar(self, source: Path, kind: str) -> RawSidecar:
+        """What a sidecar (`xmp` or `takeout`) says of its picture."""
+        ...
+
     def render(self, source: Path, into: Path) -> Rendered:
         """Write the renditions of an image into a folder: upright, sRGB, no metadata, from one decode."""
         ...
@@ -370,4 +375,20 @@ class MediaEngine(Protocol):
 
     def close(self) -> None:
         """End the child processes."""
+        ...
+
+
+# --- places ----------------------------------------------------------------------------------------------------------
+
+
+class Geocoder(Protocol):
+    """Places by position, without a network. Called in the worker's own process: it meets numbers, never a file."""
+
+    @property
+    def source(self) -> str:
+        """Who made the data, its date and its licence."""
+        ...
+
+    def nearest(self, latitude: float, longitude: float) -> NearestPlace:
+        """The place that a position on Earth (degrees north and east) belongs to, however far away it is."""
         ...

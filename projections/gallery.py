@@ -13,6 +13,7 @@ from domain.events import (
     FileQuarantined,
     FileValidated,
     MetadataExtracted,
+    PlaceResolved,
     PosterExtracted,
     RenditionsGenerated,
     ReprocessRequested,
@@ -30,6 +31,15 @@ class Picture(Struct, frozen=True, array_like=True, gc=False):
     width: int
     height: int
     bytes: int
+
+
+class Named(Struct, frozen=True, array_like=True, gc=False):
+    """A position in words."""
+
+    city: str | None
+    region: str | None
+    country: str
+    country_code: str
 
 
 class GalleryItem(Struct, frozen=True, array_like=True):
@@ -54,6 +64,7 @@ class GalleryItem(Struct, frozen=True, array_like=True):
     plays: str | None = None  # what of a video plays everywhere: "original" or "mp4"; None: not known yet
     mp4: Picture | None = None
     stream: str | None = None  # HLS master playlist's blob
+    place: Named | None = None
 
 
 def _uploaded(item: GalleryItem, event: AssetUploaded, commit: Commit) -> GalleryItem:
@@ -80,7 +91,12 @@ def _described(item: GalleryItem, event: MetadataExtracted, commit: Commit) -> G
         latitude=place.latitude if place else None,
         longitude=place.longitude if place else None,
         camera=event.camera.name if event.camera else None,
+        place=None,  # of a position before; the step `place` names this one
     )
+
+
+def _named(item: GalleryItem, event: PlaceResolved, commit: Commit) -> GalleryItem:
+    return structs.replace(item, place=Named(event.city, event.region, event.country, event.country_code))
 
 
 def _rendered(item: GalleryItem, event: RenditionsGenerated, commit: Commit) -> GalleryItem:
@@ -147,6 +163,7 @@ class Gallery(Projection[GalleryItem]):
         FileValidated: _validated,
         FileQuarantined: _quarantined,
         MetadataExtracted: _described,
+        PlaceResolved: _named,
         RenditionsGenerated: _rendered,
         VideoAnalyzed: _analyzed,
         PosterExtracted: _poster,
@@ -183,6 +200,7 @@ class Gallery(Projection[GalleryItem]):
             "plays": state.plays,
             "mp4": _shown(state.mp4, locate) if state.mp4 else None,
             "stream": locate(state.stream) if state.stream else None,
+            "place": structs.asdict(state.place) if state.place else None,
         }
 
 

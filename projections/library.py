@@ -10,6 +10,7 @@ from domain.events import (
     AssetUploaded,
     FileValidated,
     MetadataExtracted,
+    PlaceResolved,
     RenditionsGenerated,
     VideoAnalyzed,
 )
@@ -30,6 +31,7 @@ class Contribution(Struct, frozen=True, array_like=True, gc=False):
     located: bool = False
     state: str = "processing"
     duration_ms: int = 0  # of a video
+    country: str | None = None
 
 
 def _uploaded(state: Contribution, event: AssetUploaded, commit: Commit) -> Contribution:
@@ -46,7 +48,12 @@ def _described(state: Contribution, event: MetadataExtracted, commit: Commit) ->
         year=event.taken_at.local[:4] if event.taken_at else None,
         camera=event.camera.name if event.camera else None,
         located=event.position is not None,
+        country=None,
     )
+
+
+def _named(state: Contribution, event: PlaceResolved, commit: Commit) -> Contribution:
+    return structs.replace(state, country=event.country)
 
 
 def _rendered(state: Contribution, event: RenditionsGenerated, commit: Commit) -> Contribution:
@@ -66,17 +73,18 @@ def _processed(state: Contribution, event: AssetProcessed, commit: Commit) -> Co
 
 
 class Library(Projection[Contribution]):
-    """Totals of an owner's library. Only what is processed well counts by kind, year and camera; all bytes count."""
+    """Totals of an owner's library. All bytes count; by kind, year, camera and country only what is processed well."""
 
     name = "library"
     version = 2
-    about = "an owner's totals: assets and bytes, by kind, year and camera"
+    about = "an owner's totals: assets and bytes, by kind, year, camera and country"
     has_totals = True
     state = Contribution
     on = {
         AssetUploaded: _uploaded,
         FileValidated: _validated,
         MetadataExtracted: _described,
+        PlaceResolved: _named,
         RenditionsGenerated: _rendered,
         VideoAnalyzed: _analyzed,
         AssetProcessed: _processed,
@@ -104,4 +112,6 @@ class Library(Projection[Contribution]):
                 totals[f"year:{state.year}"] = {"assets": 1}
             if state.camera:
                 totals[f"camera:{state.camera[:200]}"] = {"assets": 1}
+            if state.country:
+                totals[f"country:{state.country[:200]}"] = {"assets": 1}
         return totals

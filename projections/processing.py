@@ -15,9 +15,11 @@ from domain.events import (
     FileValidated,
     MetadataExtracted,
     Outcome,
+    PlaceResolved,
     PosterExtracted,
     RenditionsGenerated,
     ReprocessRequested,
+    SidecarAttached,
     StepFailed,
     StepGivenUp,
     StepSkipped,
@@ -82,6 +84,15 @@ def _reprocess(state: Processing, event: ReprocessRequested, commit: Commit) -> 
 
 def _poster(state: Processing, event: PosterExtracted, commit: Commit) -> Processing:
     return _changed(state, commit, _waiting(state, event, commit), state.state)
+
+
+def _attached(state: Processing, event: SidecarAttached, commit: Commit) -> Processing:
+    """Asks for metadata again, by the same rule as `domain.asset`: not before validation, and not for a copy."""
+    asked = [name for name in runs_after(event) if name in state.steps and state.steps[name].status != "skipped"]
+    if not asked:
+        return state
+    waiting = dict.fromkeys(asked, StepProgress("waiting", commit.recorded_us))
+    return _changed(state, commit, state.steps | waiting, "processing")
 
 
 def _done(state: Processing, event: Outcome, commit: Commit) -> Processing:
@@ -157,10 +168,12 @@ class ProcessingView(Projection[Processing]):
     on = {
         AssetUploaded: _uploaded,
         ReprocessRequested: _reprocess,
+        SidecarAttached: _attached,
         AssetProcessed: _processed,
         FileValidated: _done,
         FileQuarantined: _quarantined,
         MetadataExtracted: _done,
+        PlaceResolved: _done,
         RenditionsGenerated: _done,
         VideoAnalyzed: _done,
         PosterExtracted: _poster,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from steps import Steps
 from steps.metadata import extract_metadata
+from steps.place import resolve_place
 from steps.renditions import make_renditions
 from steps.transcode import encode_part, join, plan_transcode
 from steps.validate import validate
@@ -12,6 +13,7 @@ from steps.video import analyze_video
 STEP_FUNCTIONS: Steps = {
     "validate": validate,
     "metadata": extract_metadata,
+    "place": resolve_place,
     "renditions": make_renditions,
     "video": analyze_video,
     "transcode": plan_transcode,

@@ -36,6 +36,7 @@ _PR_SET_NO_NEW_PRIVS = 38
 CALLS: dict[str, str] = {
     "inspect": "adapters.media.images:inspect",
     "read_metadata": "adapters.media.metadata:read_metadata",
+    "read_sidecar": "adapters.media.sidecar:read_sidecar",
     "render": "adapters.media.images:render",
     "encode_video": "adapters.media.encoding:encode_video",
     "encode_audio": "adapters.media.joining:encode_audio",

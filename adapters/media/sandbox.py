@@ -34,7 +34,7 @@ from domain.errors import (
     NotFound,
 )
 from domain.events import TranscodePlanned, VideoAnalyzed
-from domain.media import Inspection, Limits, RawMetadata, Rendered
+from domain.media import Inspection, Limits, RawMetadata, RawSidecar, Rendered
 from domain.streaming import Encoded, Joined
 from domain.video import VideoReport
 
@@ -89,6 +89,10 @@ class SandboxedMediaEngine:
     def read_metadata(self, source: Path) -> RawMetadata:
         """See `domain.ports.MediaEngine.read_metadata`."""
         return self._call("read_metadata", source, RawMetadata)
+
+    def read_sidecar(self, source: Path, kind: str) -> RawSidecar:
+        """See `domain.ports.MediaEngine.read_sidecar`."""
+        return self._call("read_sidecar", source, RawSidecar, {"kind": kind})
 
     def render(self, source: Path, into: Path) -> Rendered:
         """See `domain.ports.MediaEngine.render`."""
