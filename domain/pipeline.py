@@ -11,7 +11,14 @@ from functools import cache
 
 from msgspec import Struct
 
-from domain.events import AssetUploaded, Event, FileValidated, ReprocessRequested
+from domain.events import (
+    AssetUploaded,
+    Event,
+    FileValidated,
+    MetadataExtracted,
+    ReprocessRequested,
+    SidecarAttached,
+)
 from domain.media import Kind
 
 ALL_KINDS: frozenset[Kind] = frozenset(("image", "video"))
@@ -42,7 +49,8 @@ class Step(Struct, frozen=True, kw_only=True):
 
 PIPELINE: tuple[Step, ...] = (
     Step(name="validate", version=1, follows={AssetUploaded: ALL_KINDS}),
-    Step(name="metadata", version=2, follows={FileValidated: ALL_KINDS}),
+    Step(name="metadata", version=3, follows={FileValidated: ALL_KINDS, SidecarAttached: ALL_KINDS}),
+    Step(name="place", version=1, follows={MetadataExtracted: ALL_KINDS}),
     Step(name="renditions", version=1, follows={FileValidated: IMAGES}),
 )
 

@@ -13,6 +13,7 @@ from domain.events import (
     FileQuarantined,
     FileValidated,
     MetadataExtracted,
+    PlaceResolved,
     RenditionsGenerated,
     ReprocessRequested,
     Stacked,
@@ -40,6 +41,15 @@ class Motion(Struct, frozen=True, array_like=True, gc=False):
     duration_ms: int | None = None
 
 
+class Named(Struct, frozen=True, array_like=True, gc=False):
+    """A position in words."""
+
+    city: str | None
+    region: str | None
+    country: str
+    country_code: str
+
+
 class GalleryItem(Struct, frozen=True, array_like=True):
     """One asset on the timeline."""
 
@@ -57,6 +67,7 @@ class GalleryItem(Struct, frozen=True, array_like=True):
     camera: str | None = None
     thumbhash: str | None = None
     renditions: dict[str, Picture] = {}
+    place: Named | None = None
     motion: Motion | None = None
     stacks: dict[str, Placement] = {}  # where it stands, by stack
 
@@ -85,6 +96,7 @@ def _described(item: GalleryItem, event: MetadataExtracted, commit: Commit) -> G
         latitude=place.latitude if place else None,
         longitude=place.longitude if place else None,
         camera=event.camera.name if event.camera else None,
+        place=None,  # of a position before; the step `place` names this one
         motion=Motion(motion.blob, motion.size_bytes, motion.width, motion.height, motion.duration_ms)
         if motion
         else None,
@@ -93,6 +105,10 @@ def _described(item: GalleryItem, event: MetadataExtracted, commit: Commit) -> G
 
 def _stacked(item: GalleryItem, event: Stacked, commit: Commit) -> GalleryItem:
     return structs.replace(item, stacks=placed(item.stacks, event))
+
+
+def _named(item: GalleryItem, event: PlaceResolved, commit: Commit) -> GalleryItem:
+    return structs.replace(item, place=Named(event.city, event.region, event.country, event.country_code))
 
 
 def _rendered(item: GalleryItem, event: RenditionsGenerated, commit: Commit) -> GalleryItem:
@@ -126,7 +142,7 @@ class Gallery(Projection[GalleryItem]):
     """An owner's assets by the time they were taken, and by state."""
 
     name = "gallery"
-    version = 2
+    version = 3
     about = "an owner's timeline: one row an asset, with date, place, camera and pictures"
     indexes = ("timeline", "state")
     state = GalleryItem
@@ -135,6 +151,7 @@ class Gallery(Projection[GalleryItem]):
         FileValidated: _validated,
         FileQuarantined: _quarantined,
         MetadataExtracted: _described,
+        PlaceResolved: _named,
         RenditionsGenerated: _rendered,
         AssetProcessed: _processed,
         ReprocessRequested: _again,
@@ -167,6 +184,7 @@ class Gallery(Projection[GalleryItem]):
                 name: {"path": locate(p.blob), "width": p.width, "height": p.height, "bytes": p.bytes}
                 for name, p in state.renditions.items()
             },
+            "place": structs.asdict(state.place) if state.place else None,
             "motion": None
             if state.motion is None
             else {

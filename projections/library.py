@@ -10,6 +10,7 @@ from domain.events import (
     AssetUploaded,
     FileValidated,
     MetadataExtracted,
+    PlaceResolved,
     RenditionsGenerated,
     Stacked,
 )
@@ -30,6 +31,7 @@ class Contribution(Struct, frozen=True, array_like=True):
     camera: str | None = None
     located: bool = False
     state: str = "processing"
+    country: str | None = None
     motion_bytes: int = 0
     stacks: dict[str, Placement] = {}
 
@@ -48,12 +50,17 @@ def _described(state: Contribution, event: MetadataExtracted, commit: Commit) ->
         year=event.taken_at.local[:4] if event.taken_at else None,
         camera=event.camera.name if event.camera else None,
         located=event.position is not None,
+        country=None,
         motion_bytes=event.motion.size_bytes if event.motion else 0,
     )
 
 
 def _stacked(state: Contribution, event: Stacked, commit: Commit) -> Contribution:
     return structs.replace(state, stacks=placed(state.stacks, event))
+
+
+def _named(state: Contribution, event: PlaceResolved, commit: Commit) -> Contribution:
+    return structs.replace(state, country=event.country)
 
 
 def _rendered(state: Contribution, event: RenditionsGenerated, commit: Commit) -> Contribution:
@@ -69,18 +76,19 @@ def _processed(state: Contribution, event: AssetProcessed, commit: Commit) -> Co
 
 
 class Library(Projection[Contribution]):
-    """Totals of an owner's library. Only what is processed well counts by kind, year and camera, and there what stands
-    behind another asset does not count again; all files and bytes count."""
+    """Totals of an owner's library. All files and bytes count. By kind, year, camera and country only what is processed
+    well counts, and there what stands behind another asset does not count again."""
 
     name = "library"
-    version = 2
-    about = "an owner's totals: assets and bytes, by kind, year and camera"
+    version = 3
+    about = "an owner's totals: assets and bytes, by kind, year, camera and country"
     has_totals = True
     state = Contribution
     on = {
         AssetUploaded: _uploaded,
         FileValidated: _validated,
         MetadataExtracted: _described,
+        PlaceResolved: _named,
         RenditionsGenerated: _rendered,
         AssetProcessed: _processed,
         Stacked: _stacked,
@@ -112,4 +120,6 @@ class Library(Projection[Contribution]):
                 totals[f"year:{state.year}"] = {"assets": 1}
             if state.camera:
                 totals[f"camera:{state.camera[:200]}"] = {"assets": 1}
+            if state.country:
+                totals[f"country:{state.country[:200]}"] = {"assets": 1}
         return totals

@@ -13,8 +13,10 @@ from domain.events import (
     FileValidated,
     MetadataExtracted,
     Outcome,
+    PlaceResolved,
     RenditionsGenerated,
     ReprocessRequested,
+    SidecarAttached,
     StepFailed,
     StepGivenUp,
     StepSkipped,
@@ -74,6 +76,15 @@ def _reprocess(state: Processing, event: ReprocessRequested, commit: Commit) -> 
     return _changed(state, commit, _waiting(state, event, commit), "processing")
 
 
+def _attached(state: Processing, event: SidecarAttached, commit: Commit) -> Processing:
+    """Asks for metadata again, by the same rule as `domain.asset`: not before validation, and not for a copy."""
+    asked = [name for name in runs_after(event) if name in state.steps and state.steps[name].status != "skipped"]
+    if not asked:
+        return state
+    waiting = dict.fromkeys(asked, StepProgress("waiting", commit.recorded_us))
+    return _changed(state, commit, state.steps | waiting, "processing")
+
+
 def _done(state: Processing, event: Outcome, commit: Commit) -> Processing:
     return _ended(state, event, commit, "done")
 
@@ -128,7 +139,7 @@ class ProcessingView(Projection[Processing]):
     """Steps by asset; the index `attention` holds the assets that are not processed as they should be."""
 
     name = "processing"
-    version = 2
+    version = 3
     about = "how far each step of an asset has come, what failed and why, and when it is tried again"
     indexes = ("attention",)
     has_totals = True
@@ -136,10 +147,12 @@ class ProcessingView(Projection[Processing]):
     on = {
         AssetUploaded: _uploaded,
         ReprocessRequested: _reprocess,
+        SidecarAttached: _attached,
         AssetProcessed: _processed,
         FileValidated: _done,
         FileQuarantined: _quarantined,
         MetadataExtracted: _done,
+        PlaceResolved: _done,
         RenditionsGenerated: _done,
         StepSkipped: _skipped,
         StepFailed: _failed,

@@ -11,7 +11,7 @@ from domain.asset import Asset, Attempt
 from domain.events import Event
 from domain.eventstore import EventStore
 from domain.metadata import ZoneOf
-from domain.ports import BlobStore, MediaEngine
+from domain.ports import BlobStore, Geocoder, MediaEngine
 
 __all__ = ["Ports", "StepFunction", "Steps"]
 
@@ -24,6 +24,7 @@ class Ports(Struct, frozen=True):
     media: MediaEngine
     zone_of: ZoneOf
     scratch: Path  # a folder for temporary files, best on the blob store's disk
+    geocoder: Geocoder | None = None  # None: places are not named
 
 
 StepFunction = Callable[[Asset, Attempt, Ports], Sequence[Event]]

@@ -36,6 +36,7 @@ CALLS: dict[str, str] = {
     "inspect": "adapters.media.images:inspect",
     "read_metadata": "adapters.media.metadata:read_metadata",
     "extract_video": "adapters.media.motion:extract_video",
+    "read_sidecar": "adapters.media.sidecar:read_sidecar",
     "render": "adapters.media.images:render",
 }
 """Call -> the function that serves it: (source, limits, **options) -> a struct. A module is imported with the first

@@ -33,7 +33,7 @@ from domain.errors import (
     MediaRejected,
     NotFound,
 )
-from domain.media import EmbeddedVideo, Inspection, Limits, MotionFile, RawMetadata, Rendered
+from domain.media import EmbeddedVideo, Inspection, Limits, MotionFile, RawMetadata, RawSidecar, Rendered
 
 __all__ = ["SandboxedMediaEngine"]
 
@@ -86,6 +86,10 @@ class SandboxedMediaEngine:
         """See `domain.ports.MediaEngine.extract_video`."""
         options = {"into": str(into), "offset": embedded.offset, "length": embedded.length}
         return self._call("extract_video", source, MotionFile, options)
+
+    def read_sidecar(self, source: Path, kind: str) -> RawSidecar:
+        """See `domain.ports.MediaEngine.read_sidecar`."""
+        return self._call("read_sidecar", source, RawSidecar, {"kind": kind})
 
     def render(self, source: Path, into: Path) -> Rendered:
         """See `domain.ports.MediaEngine.render`."""

@@ -25,6 +25,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "inspect": {},
     "read_metadata": {},
     "extract_video": {"into": "{into}", "offset": 0, "length": "{size}"},
+    "read_sidecar": {"kind": "xmp"},
     "render": {"into": "{into}", "formats": ("jpeg", "webp")},
 }
 """What each call is given besides the file."""

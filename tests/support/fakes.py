@@ -12,14 +12,25 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
+from adapters.geo.places import OfflineGeocoder
 from adapters.local.checkpoints import SqliteCheckpoints
 from adapters.local.commits import SqliteCommitStore
 from adapters.local.queue import SqliteQueue
 from adapters.local.views import SqliteViewStore
+from adapters.media.sidecar import read_sidecar
 from domain.commits import Commit, split_stream
 from domain.errors import MediaRejected, NotFound
 from domain.eventstore import EventStore
-from domain.media import EmbeddedVideo, Inspection, MotionFile, RawMetadata, Rendered, RenditionFile
+from domain.media import (
+    EmbeddedVideo,
+    Inspection,
+    Limits,
+    MotionFile,
+    RawMetadata,
+    RawSidecar,
+    Rendered,
+    RenditionFile,
+)
 from domain.parking import Parking
 from domain.pipeline import PIPELINE
 from domain.ports import Delivery, Row, ViewTable
@@ -36,6 +47,7 @@ from steps.relay import Relay
 from steps.worker import Verdict, Worker
 from tests.support.factories import OWNER, Clock
 
+GEOCODER = OfflineGeocoder()
 QUEUES = tuple(step.name for step in reversed(PIPELINE))
 LEASE_SECONDS = 120.0
 
@@ -69,6 +81,10 @@ class FakeMediaEngine:
     def extract_video(self, source: Path, embedded: EmbeddedVideo, into: Path) -> MotionFile:
         """No fake photo holds a video."""
         raise MediaRejected("not_media", "there is no video in it")
+
+    def read_sidecar(self, source: Path, kind: str) -> RawSidecar:
+        """The real reader: it decodes no picture."""
+        return read_sidecar(source, Limits(), kind=kind)
 
     def render(self, source: Path, into: Path) -> Rendered:
         """Two files that hold the picture's mark."""
@@ -168,7 +184,7 @@ class MemoryVault:
         )
         self.media = FakeMediaEngine()
         self.scratch = Path(tempfile.mkdtemp(prefix="photovault-test-"))
-        self.ports = Ports(self.store, self.blobs, self.media, lambda *_: None, self.scratch)  # type: ignore[arg-type]
+        self.ports = Ports(self.store, self.blobs, self.media, lambda *_: None, self.scratch, geocoder=GEOCODER)  # type: ignore[arg-type]
         self.worker = Worker(steps, self.ports, self.clock)
         self.generations.ensure(empty=True)
 
