@@ -28,6 +28,7 @@ from domain.events import (
     Outcome,
     RenditionsGenerated,
     ReprocessRequested,
+    SidecarAttached,
     StepFailed,
     StepGivenUp,
     StepRun,
@@ -70,6 +71,7 @@ class Asset(Struct, frozen=True):
     fingerprint: FingerprintComputed | None = None
     duplicate_of: str | None = None
     paths: tuple[str, ...] = ()
+    sidecars: tuple[SidecarAttached, ...] = ()  # the newest of each path, the newest of all last
     steps: dict[str, StepState] = {}
     processed: AssetState | None = None  # what the last AssetProcessed said, while nothing is due
     correlation_id: str = ""
@@ -129,6 +131,8 @@ def _apply(asset: Asset, event: Event, event_id: str) -> Asset:
     if isinstance(event, Outcome):
         steps[event.run.step] = _after_outcome(steps.get(event.run.step), event, event_id)
     for run in runs_after(event):
+        if isinstance(event, SidecarAttached) and not _was_asked(steps.get(run)):
+            continue
         steps[run] = StepState("due", event_id)
         changes["processed"] = None
     match event:
@@ -137,6 +141,8 @@ def _apply(asset: Asset, event: Event, event_id: str) -> Asset:
             changes["paths"] = (event.path,) if event.path else ()
         case AssetSeenAgain():
             changes["paths"] = (*asset.paths, event.path)
+        case SidecarAttached():
+            changes["sidecars"] = (*(s for s in asset.sidecars if s.path != event.path), event)
         case FileValidated():
             changes["validated"], changes["quarantined"] = event, None
         case FileQuarantined():
@@ -155,6 +161,12 @@ def _apply(asset: Asset, event: Event, event_id: str) -> Asset:
                 if not state.ended:  # the pipeline of that day had no such step
                     steps[name] = structs.replace(state, status="unasked")
     return structs.replace(asset, steps=steps, **changes)
+
+
+def _was_asked(step: StepState | None) -> bool:
+    """Whether a sidecar asks for a step again. Before validation nothing asked for it yet, and it will find the sidecar
+    when it runs; a copy's was skipped, and stays so."""
+    return step is not None and step.status not in ("skipped", "unasked")
 
 
 _STATUS: dict[type[Event], StepStatus] = {
@@ -213,6 +225,12 @@ def upload(asset: Asset, uploaded: AssetUploaded) -> Sequence[Event]:
     if uploaded.path is None or uploaded.path in asset.paths:
         return ()
     return (AssetSeenAgain(path=uploaded.path, file_name=uploaded.file_name, modified_at=uploaded.modified_at),)
+
+
+def attach(asset: Asset, sidecar: SidecarAttached) -> Sequence[Event]:
+    """A sidecar is found beside a file of the asset. The same bytes at the same path are nothing new."""
+    known = any((each.path, each.sha256) == (sidecar.path, sidecar.sha256) for each in asset.sidecars)
+    return () if known else (sidecar,)
 
 
 def begin(asset: Asset, step_name: str) -> Attempt | None:

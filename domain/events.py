@@ -88,6 +88,21 @@ class AssetSeenAgain(Event, frozen=True, kw_only=True):
     modified_at: Annotated[datetime | None, _doc("The other copy's own modification time.", "UTC")] = None
 
 
+class SidecarAttached(Event, frozen=True, kw_only=True):
+    """A small file beside the picture says something of it: its bytes are kept, and its metadata is judged again."""
+
+    WHEN = "An import found a sidecar beside a file of the vault that was not there before, or that had changed."
+    BY = "ingest"
+
+    kind: Annotated[Literal["xmp", "takeout"], _doc("`xmp`: Adobe's format; `takeout`: JSON of a Google Takeout.")]
+    file_name: Annotated[str, _doc("Name of the sidecar, without folders.", min_length=1, max_length=1024)]
+    blob: BlobKey
+    sha256: Sha256
+    size_bytes: SizeBytes
+    path: Annotated[str, _doc("Full path that it was read from.", max_length=4096)] | None = None
+    modified_at: Annotated[datetime | None, _doc("The sidecar's own modification time.", "UTC")] = None
+
+
 class AssetProcessed(Event, frozen=True, kw_only=True):
     """Every step that applies to the asset has come to an end."""
 
@@ -216,6 +231,25 @@ class MetadataExtracted(Outcome, frozen=True, kw_only=True):
     description: Annotated[str, _doc("Caption in the file, cut at 2,000 characters.", max_length=2000)] | None = None
     tags_blob: Annotated[str | None, _doc("Blob with every tag that was read, as JSON.")] = None
     notes: Notes = ()
+    rating: Annotated[int, _doc("Stars from 0 to 5; -1: rejected.", "stars", ge=-1, le=5)] | None = None
+    keywords: Annotated[tuple[str, ...], _doc("Keywords that a person gave it.", max_length=100)] = ()
+
+
+class PlaceResolved(Outcome, frozen=True, kw_only=True):
+    """The position in words."""
+
+    WHEN = "After metadata with a position; each time that metadata is extracted again."
+    BY = "place"
+
+    latitude: Annotated[float, _doc("The position asked: north of the equator.", "degrees")]
+    longitude: Annotated[float, _doc("The position asked: east of Greenwich.", "degrees")]
+    country: Annotated[str, _doc("Name of the country.", min_length=1, max_length=200)]
+    country_code: Annotated[str, _doc("ISO 3166-1 alpha-2.", min_length=2, max_length=2)]
+    distance_km: Annotated[float, _doc("From the position to the centre of the nearest city.", "km", ge=0)]
+    source: Annotated[str, _doc("Who made the data, its date and its licence.", min_length=1, max_length=200)]
+    city: Annotated[str, _doc("Name of the city; null when none is near.", max_length=200)] | None = None
+    region: Annotated[str, _doc("Name of the state, province or county.", max_length=200)] | None = None
+    notes: Notes = ()
 
 
 class Rendition(Struct, frozen=True, kw_only=True, gc=False):
@@ -324,11 +358,13 @@ class HistorySealed(Event, frozen=True, kw_only=True):
 EVENTS: tuple[type[Event], ...] = (
     AssetUploaded,
     AssetSeenAgain,
+    SidecarAttached,
     FileValidated,
     FileQuarantined,
     DuplicateFound,
     ContentClaimed,
     MetadataExtracted,
+    PlaceResolved,
     RenditionsGenerated,
     FingerprintComputed,
     LookalikesFound,

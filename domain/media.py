@@ -112,6 +112,14 @@ class RawMetadata(Struct, frozen=True):
     notes: tuple[str, ...] = ()
 
 
+class RawSidecar(Struct, frozen=True):
+    """What a sidecar says, before any judgement."""
+
+    kind: Literal["xmp", "takeout"]
+    tags: dict[str, str | int | float | list[float]]  # "XMP:xmp:Rating", "Takeout:photoTakenTime"; lists: one a line
+    notes: tuple[str, ...] = ()
+
+
 class RenditionFile(Struct, frozen=True):
     """One picture that the engine wrote into the folder it was given."""
 

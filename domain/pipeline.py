@@ -16,8 +16,10 @@ from domain.events import (
     Event,
     FileValidated,
     FingerprintComputed,
+    MetadataExtracted,
     RenditionsGenerated,
     ReprocessRequested,
+    SidecarAttached,
 )
 from domain.media import Kind
 
@@ -49,7 +51,8 @@ class Step(Struct, frozen=True, kw_only=True):
 
 PIPELINE: tuple[Step, ...] = (
     Step(name="validate", version=1, follows={AssetUploaded: ALL_KINDS}),
-    Step(name="metadata", version=1, follows={FileValidated: ALL_KINDS}),
+    Step(name="metadata", version=2, follows={FileValidated: ALL_KINDS, SidecarAttached: ALL_KINDS}),
+    Step(name="place", version=1, follows={MetadataExtracted: ALL_KINDS}),
     Step(name="renditions", version=1, follows={FileValidated: IMAGES}),
     Step(name="fingerprint", version=1, follows={RenditionsGenerated: ALL_KINDS}, lease_seconds=600.0),
     Step(name="duplicates", version=1, follows={FingerprintComputed: ALL_KINDS}, max_attempts=9),  # waits for a replay

@@ -25,8 +25,10 @@ from domain.events import (
     LookalikesFound,
     MetadataExtracted,
     Outcome,
+    PlaceResolved,
     RenditionsGenerated,
     ReprocessRequested,
+    SidecarAttached,
     StepFailed,
     StepGivenUp,
     StepSkipped,
@@ -128,6 +130,8 @@ def describe(event: Event) -> str:
             return f"{event.file_name}, {size(event.size_bytes)}, from {event.path or event.source}"
         case AssetSeenAgain():
             return f"the same bytes are also at {event.path}"
+        case SidecarAttached():
+            return f"sidecar ({event.kind}, {size(event.size_bytes)}) from {event.path or event.file_name}"
         case FileValidated():
             scan = "" if event.scan.status == "not_scanned" else f", scan: {event.scan.status}"
             frames = f", {event.frames} frames" if event.frames > 1 else ""
@@ -138,6 +142,10 @@ def describe(event: Event) -> str:
             return f"the same file is in the vault already, as asset {event.of}"
         case MetadataExtracted():
             return _noted(_metadata(event), event.notes)
+        case PlaceResolved():
+            where = ", ".join(dict.fromkeys(part for part in (event.city, event.region, event.country) if part))
+            away = f", {event.distance_km:.1f} km from its centre" if event.city else ""
+            return _noted(f"{where}{away}; {event.source}", event.notes)
         case RenditionsGenerated():
             small = sum(r.size_bytes for r in event.renditions)
             sizes = ", ".join(dict.fromkeys(f"{r.name} {r.width} x {r.height}" for r in event.renditions))
@@ -175,6 +183,10 @@ def _metadata(event: MetadataExtracted) -> str:
         parts.append(event.camera.name)
     if event.position:
         parts.append(f"at {event.position.latitude:.5f}, {event.position.longitude:.5f}")
+    if event.rating is not None:
+        parts.append(f"{event.rating} stars" if event.rating >= 0 else "rejected")
+    if event.keywords:
+        parts.append("keywords: " + ", ".join(event.keywords[:5]))
     return ", ".join(parts) or "the file says nothing of itself"
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from PIL import Image, ImageDraw, ImageFont
 
 from domain.errors import InvalidInput
-from photovault.page import taken_text
+from photovault.page import place_text, taken_text
 
 __all__ = ["MAX_PICTURES", "write_sheet"]
 
@@ -76,15 +76,9 @@ def _caption(item: Mapping[str, Any]) -> tuple[str, ...]:
     return (
         item["file_name"],
         " ".join(filter(None, (taken_text(item, 19), offset, f"({source})" if source else ""))) or "no date",
-        _place(item),
+        place_text(item) or "no place",
         ", ".join(filter(None, (pixels, item["camera"]))),
     )
-
-
-def _place(item: Mapping[str, Any]) -> str:
-    if item["latitude"] is None:
-        return "no place"
-    return f"{item['latitude']:.4f}, {item['longitude']:.4f}"
 
 
 def _cut(draw: ImageDraw.ImageDraw, text: str, font: Any) -> str:

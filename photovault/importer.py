@@ -1,16 +1,16 @@
 """Import of folders: finds files, copies their bytes into the vault, appends AssetUploaded. Decodes nothing.
 
 A file whose path, size and time are known is not read again. Bytes that the owner's vault holds already make no second
-asset. What is plainly not a picture or video (a text file by name and by content, a hidden file) is refused and
-listed; anything in doubt is taken, for validation to judge by its content. How an asset gets its id:
-docs/adr/0004-asset-ids.md.
+asset. A sidecar (XMP, Google Takeout's JSON) beside a picture is attached to it. What is plainly not a picture or video
+(a text file by name and by content, a hidden file) is refused and listed; anything in doubt is taken, for validation
+to judge by its content. How an asset gets its id: docs/adr/0004-asset-ids.md.
 """
 
 from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from itertools import islice
@@ -24,6 +24,7 @@ from domain.commits import NEW, Cause, derive_id, to_us
 from domain.errors import ConflictError, InvalidInput, ViewUnavailable
 from domain.events import AssetUploaded
 from domain.media import Limits
+from photovault.sidecars import Neighbours, attach_to, is_one
 from photovault.vault import Vault
 from projections.files import Place, path_key
 
@@ -49,6 +50,7 @@ class Report(Struct):
     added: int = 0
     known: int = 0
     refused: int = 0
+    sidecars: int = 0  # that belong to a file beside them; attached now or before
     refusals: list[Refusal] = []
     assets: list[str] = []  # ids of the assets that were added
 
@@ -75,25 +77,65 @@ def import_files(vault: Vault, paths: Iterable[Path], on_file: Callable[[], None
 
     Cost:
         A known file: one row of a view. A new one: its bytes are read once and written once, and one append, which
-        shares its flush to disk with the others.
+        shares its flush to disk with the others. A new sidecar: the same, and its asset's stream is read. One listing
+        a folder, and a second where sidecars are.
     """
     report = Report()
     files = iter(paths)
+    neighbours = Neighbours(_may_be_media)
     with ThreadPoolExecutor(_THREADS) as pool:
         while batch := [path.absolute() for path in islice(files, _BATCH)]:
-            places = _known_places(vault, batch)
-            for result in pool.map(lambda path, known: _import_file(vault, path, known), batch, places):
+            jobs = [_Job(path, neighbours.sidecars_of(path), neighbours.owners_of(path)) for path in batch]
+            asked = list(
+                dict.fromkeys(
+                    [
+                        *batch,
+                        *(path for job in jobs for path in job.sidecars),
+                        *(path for job in jobs for path in job.owners),
+                    ]
+                )
+            )
+            places = dict(zip(asked, _known_places(vault, asked), strict=True))
+            for result in pool.map(lambda job, known: _do(vault, job, known), jobs, [places] * len(jobs)):
                 report.found += 1
                 if isinstance(result, Refusal):
                     report.refused += 1
                     report.refusals.append(result)
                 elif result is None:
-                    report.known += 1
-                else:
+                    report.sidecars += 1
+                elif result.new:
                     report.added += 1
-                    report.assets.append(result)
+                    report.assets.append(result.asset)
+                else:
+                    report.known += 1
                 on_file()
     return report
+
+
+class _Job(Struct, frozen=True):
+    path: Path
+    sidecars: list[Path]
+    owners: list[Path]  # the files that this one is a sidecar of, by its name
+
+
+class _Taken(Struct, frozen=True):
+    asset: str
+    new: bool
+
+
+def _do(vault: Vault, job: _Job, known: Mapping[Path, Place | None]) -> _Taken | Refusal | None:
+    """One file with its sidecars; None for a sidecar. It is attached when its picture's turn comes, or now to one that
+    was imported before and has no turn."""
+    if job.owners and is_one(job.path, known[job.path]):
+        for place in (known[owner] for owner in job.owners):
+            if place:
+                attach_to(vault, place.asset, job.path, known[job.path])
+        return None
+    taken = _import_file(vault, job.path, known[job.path])
+    if isinstance(taken, _Taken):
+        for path in job.sidecars:
+            attach_to(vault, taken.asset, path, known[path])
+    return taken
 
 
 def _known_places(vault: Vault, paths: Sequence[Path]) -> list[Place | None]:
@@ -105,8 +147,8 @@ def _known_places(vault: Vault, paths: Sequence[Path]) -> list[Place | None]:
     return [msgspec.msgpack.decode(row.data, type=Place) if row and not row.deleted else None for row in rows]
 
 
-def _import_file(vault: Vault, path: Path, known: Place | None) -> str | Refusal | None:
-    """The new asset's id, None for bytes that are there already, or why not."""
+def _import_file(vault: Vault, path: Path, known: Place | None) -> _Taken | Refusal:
+    """The asset that holds the file's bytes, or why there is none."""
     try:
         about = path.stat()
         reason = _refusal(path, about)
@@ -114,7 +156,7 @@ def _import_file(vault: Vault, path: Path, known: Place | None) -> str | Refusal
             return Refusal(str(path), reason)
         modified = datetime.fromtimestamp(about.st_mtime_ns // 1000 / 1e6, UTC)
         if known and (known.size_bytes, known.modified_us) == (about.st_size, to_us(modified)):
-            return None
+            return _Taken(known.asset, new=False)
         sha256, size = vault.blobs.import_file(path)
     except OSError as error:
         return Refusal(str(path), f"it can't be read: {error.strerror or error}")
@@ -136,7 +178,7 @@ def _text(path: Path) -> str:
     return str(path).encode("utf-8", "replace").decode()[:4096]
 
 
-def _append(vault: Vault, uploaded: AssetUploaded, sha256: str) -> str | None:
+def _append(vault: Vault, uploaded: AssetUploaded, sha256: str) -> _Taken:
     owner = vault.settings.owner
     asset_id = derive_id("asset", owner, sha256)
     stream = asset_stream(owner, asset_id)
@@ -144,14 +186,14 @@ def _append(vault: Vault, uploaded: AssetUploaded, sha256: str) -> str | None:
     try:  # most files are new: no need to look first
         cause = Cause(commit_id=upload_id, actor="import", correlation_id=upload_id)
         if not vault.store.append(stream, [uploaded], NEW, cause).repeated:
-            return asset_id
+            return _Taken(asset_id, new=True)
     except ConflictError:
         pass  # some other decision made the stream; look at it below
     while True:
         loaded = vault.store.load(stream)
         events = upload(fold(stream, loaded.events), uploaded)
         if not events:
-            return None
+            return _Taken(asset_id, new=False)
         again = Cause(
             commit_id=derive_id("seen-again", stream, uploaded.path), actor="import", correlation_id=upload_id
         )
@@ -159,7 +201,7 @@ def _append(vault: Vault, uploaded: AssetUploaded, sha256: str) -> str | None:
             vault.store.append(stream, events, loaded.token, again)
         except ConflictError:
             continue
-        return None
+        return _Taken(asset_id, new=False)
 
 
 def _refusal(path: Path, about: os.stat_result) -> str | None:
@@ -172,6 +214,10 @@ def _refusal(path: Path, about: os.stat_result) -> str | None:
     if path.suffix.lower() in _NOT_MEDIA.split() and not _looks_like_media(path):
         return f"it is not a picture or video: {path.suffix.lower()} file"
     return None
+
+
+def _may_be_media(name: str) -> bool:
+    return not name.startswith(".") and Path(name).suffix.lower() not in _NOT_MEDIA.split()
 
 
 def _looks_like_media(path: Path) -> bool:

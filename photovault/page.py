@@ -40,6 +40,14 @@ def taken_text(item: Mapping[str, Any], characters: int) -> str:
     return f"~{taken}" if taken and item["taken_from"] in _GUESSED else taken
 
 
+def place_text(item: Mapping[str, Any]) -> str:
+    """A gallery item's city and country; the bare position where it has no name, nothing where it has none."""
+    named = item.get("place")
+    if named:
+        return ", ".join(dict.fromkeys(part for part in (named["city"] or named["region"], named["country"]) if part))
+    return "" if item["latitude"] is None else f"{item['latitude']:.4f}, {item['longitude']:.4f}"
+
+
 def write_page(items: Iterable[Mapping[str, Any]], to: Path) -> int:
     """Write a page of gallery items (as `query gallery --json` gives them) that have pictures; how many it shows."""
     folder = to.absolute().parent
@@ -52,7 +60,7 @@ def write_page(items: Iterable[Mapping[str, Any]], to: Path) -> int:
 
 def _figure(item: Mapping[str, Any], folder: Path) -> str:
     small, large = item["renditions"]["small"], item["renditions"]["large"]
-    about = ", ".join(filter(None, (taken_text(item, 16), item["camera"])))
+    about = ", ".join(filter(None, (taken_text(item, 16), place_text(item), item["camera"])))
     name = escape(item["file_name"])
     return (
         f'<figure><a href="{_link(large["path"], folder)}">'

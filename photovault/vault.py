@@ -92,10 +92,13 @@ class Vault:
     @cached_property
     def worker(self) -> Worker:
         """Runs the steps."""
+        from adapters.geo.places import OfflineGeocoder
         from adapters.media.zones import zone_of
         from steps.catalogue import STEP_FUNCTIONS
 
-        ports = Ports(self.store, self.blobs, self.media, zone_of, self.scratch, self.lookalikes)
+        ports = Ports(
+            self.store, self.blobs, self.media, zone_of, self.scratch, self.lookalikes, geocoder=OfflineGeocoder()
+        )
         return Worker(STEP_FUNCTIONS, ports, self.clock)
 
     @cached_property

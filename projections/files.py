@@ -9,7 +9,7 @@ from datetime import datetime
 from msgspec import Struct, structs
 
 from domain.commits import Commit, to_us
-from domain.events import AssetSeenAgain, AssetUploaded
+from domain.events import AssetSeenAgain, AssetUploaded, SidecarAttached
 from projections.base import OtherRow, Projection
 
 PATHS = "~"
@@ -49,9 +49,16 @@ def _seen_again(state: Paths, event: AssetSeenAgain, commit: Commit) -> Paths:
     return _with(state, event.path, event.modified_at, commit)
 
 
-def _with(state: Paths, path: str, modified_at: datetime | None, commit: Commit) -> Paths:
+def _attached(state: Paths, event: SidecarAttached, commit: Commit) -> Paths:
+    return state if event.path is None else _with(state, event.path, event.modified_at, commit, event.size_bytes)
+
+
+def _with(
+    state: Paths, path: str, modified_at: datetime | None, commit: Commit, size_bytes: int | None = None
+) -> Paths:
     modified_us = to_us(modified_at) if modified_at else None
-    place = Place(path, state.asset, state.size_bytes, modified_us, commit.recorded_us)
+    size_bytes = state.size_bytes if size_bytes is None else size_bytes
+    place = Place(path, state.asset, size_bytes, modified_us, commit.recorded_us)
     return structs.replace(state, places=(*(p for p in state.places if p.path != path), place))
 
 
@@ -59,10 +66,10 @@ class Files(Projection[Paths]):
     """Assets by path. A home row is keyed by the asset, a path's row by `path_key`."""
 
     name = "files"
-    version = 1
-    about = "which asset a file's path belongs to"
+    version = 2
+    about = "which asset a file's path belongs to, a sidecar's too"
     state = Paths
-    on = {AssetUploaded: _uploaded, AssetSeenAgain: _seen_again}
+    on = {AssetUploaded: _uploaded, AssetSeenAgain: _seen_again, SidecarAttached: _attached}
 
     def others(self, state: Paths) -> Mapping[str, OtherRow]:
         """A row a path. A file that was changed in place is another asset at the same path: the last one seen there

@@ -13,6 +13,7 @@ from domain.events import (
     FileQuarantined,
     FileValidated,
     MetadataExtracted,
+    PlaceResolved,
     RenditionsGenerated,
     ReprocessRequested,
 )
@@ -26,6 +27,15 @@ class Picture(Struct, frozen=True, array_like=True, gc=False):
     width: int
     height: int
     bytes: int
+
+
+class Named(Struct, frozen=True, array_like=True, gc=False):
+    """A position in words."""
+
+    city: str | None
+    region: str | None
+    country: str
+    country_code: str
 
 
 class GalleryItem(Struct, frozen=True, array_like=True):
@@ -45,6 +55,7 @@ class GalleryItem(Struct, frozen=True, array_like=True):
     camera: str | None = None
     thumbhash: str | None = None
     renditions: dict[str, Picture] = {}
+    place: Named | None = None
 
 
 def _uploaded(item: GalleryItem, event: AssetUploaded, commit: Commit) -> GalleryItem:
@@ -71,7 +82,12 @@ def _described(item: GalleryItem, event: MetadataExtracted, commit: Commit) -> G
         latitude=place.latitude if place else None,
         longitude=place.longitude if place else None,
         camera=event.camera.name if event.camera else None,
+        place=None,  # of a position before; the step `place` names this one
     )
+
+
+def _named(item: GalleryItem, event: PlaceResolved, commit: Commit) -> GalleryItem:
+    return structs.replace(item, place=Named(event.city, event.region, event.country, event.country_code))
 
 
 def _rendered(item: GalleryItem, event: RenditionsGenerated, commit: Commit) -> GalleryItem:
@@ -105,7 +121,7 @@ class Gallery(Projection[GalleryItem]):
     """An owner's assets by the time they were taken, and by state."""
 
     name = "gallery"
-    version = 1
+    version = 2
     about = "an owner's timeline: one row an asset, with date, place, camera and pictures"
     indexes = ("timeline", "state")
     state = GalleryItem
@@ -114,6 +130,7 @@ class Gallery(Projection[GalleryItem]):
         FileValidated: _validated,
         FileQuarantined: _quarantined,
         MetadataExtracted: _described,
+        PlaceResolved: _named,
         RenditionsGenerated: _rendered,
         AssetProcessed: _processed,
         ReprocessRequested: _again,
@@ -144,4 +161,5 @@ class Gallery(Projection[GalleryItem]):
                 name: {"path": locate(p.blob), "width": p.width, "height": p.height, "bytes": p.bytes}
                 for name, p in state.renditions.items()
             },
+            "place": structs.asdict(state.place) if state.place else None,
         }

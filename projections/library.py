@@ -5,7 +5,14 @@ from __future__ import annotations
 from msgspec import Struct, structs
 
 from domain.commits import Commit
-from domain.events import AssetProcessed, AssetUploaded, FileValidated, MetadataExtracted, RenditionsGenerated
+from domain.events import (
+    AssetProcessed,
+    AssetUploaded,
+    FileValidated,
+    MetadataExtracted,
+    PlaceResolved,
+    RenditionsGenerated,
+)
 from projections.base import Projection, Totals
 
 
@@ -22,6 +29,7 @@ class Contribution(Struct, frozen=True, array_like=True, gc=False):
     camera: str | None = None
     located: bool = False
     state: str = "processing"
+    country: str | None = None
 
 
 def _uploaded(state: Contribution, event: AssetUploaded, commit: Commit) -> Contribution:
@@ -38,7 +46,12 @@ def _described(state: Contribution, event: MetadataExtracted, commit: Commit) ->
         year=event.taken_at.local[:4] if event.taken_at else None,
         camera=event.camera.name if event.camera else None,
         located=event.position is not None,
+        country=None,
     )
+
+
+def _named(state: Contribution, event: PlaceResolved, commit: Commit) -> Contribution:
+    return structs.replace(state, country=event.country)
 
 
 def _rendered(state: Contribution, event: RenditionsGenerated, commit: Commit) -> Contribution:
@@ -54,17 +67,18 @@ def _processed(state: Contribution, event: AssetProcessed, commit: Commit) -> Co
 
 
 class Library(Projection[Contribution]):
-    """Totals of an owner's library. Only what is processed well counts by kind, year and camera; all bytes count."""
+    """Totals of an owner's library. All bytes count; by kind, year, camera and country only what is processed well."""
 
     name = "library"
-    version = 1
-    about = "an owner's totals: assets and bytes, by kind, year and camera"
+    version = 2
+    about = "an owner's totals: assets and bytes, by kind, year, camera and country"
     has_totals = True
     state = Contribution
     on = {
         AssetUploaded: _uploaded,
         FileValidated: _validated,
         MetadataExtracted: _described,
+        PlaceResolved: _named,
         RenditionsGenerated: _rendered,
         AssetProcessed: _processed,
     }
@@ -88,4 +102,6 @@ class Library(Projection[Contribution]):
                 totals[f"year:{state.year}"] = {"assets": 1}
             if state.camera:
                 totals[f"camera:{state.camera[:200]}"] = {"assets": 1}
+            if state.country:
+                totals[f"country:{state.country[:200]}"] = {"assets": 1}
         return totals

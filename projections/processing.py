@@ -15,8 +15,10 @@ from domain.events import (
     LookalikesFound,
     MetadataExtracted,
     Outcome,
+    PlaceResolved,
     RenditionsGenerated,
     ReprocessRequested,
+    SidecarAttached,
     StepFailed,
     StepGivenUp,
     StepSkipped,
@@ -74,6 +76,15 @@ def _uploaded(state: Processing, event: AssetUploaded, commit: Commit) -> Proces
 
 def _reprocess(state: Processing, event: ReprocessRequested, commit: Commit) -> Processing:
     return _changed(state, commit, _waiting(state, event, commit), "processing")
+
+
+def _attached(state: Processing, event: SidecarAttached, commit: Commit) -> Processing:
+    """Asks for metadata again, by the same rule as `domain.asset`: not before validation, and not for a copy."""
+    asked = [name for name in runs_after(event) if name in state.steps and state.steps[name].status != "skipped"]
+    if not asked:
+        return state
+    waiting = dict.fromkeys(asked, StepProgress("waiting", commit.recorded_us))
+    return _changed(state, commit, state.steps | waiting, "processing")
 
 
 def _done(state: Processing, event: Outcome, commit: Commit) -> Processing:
@@ -138,10 +149,12 @@ class ProcessingView(Projection[Processing]):
     on = {
         AssetUploaded: _uploaded,
         ReprocessRequested: _reprocess,
+        SidecarAttached: _attached,
         AssetProcessed: _processed,
         FileValidated: _done,
         FileQuarantined: _quarantined,
         MetadataExtracted: _done,
+        PlaceResolved: _done,
         RenditionsGenerated: _done,
         FingerprintComputed: _done,
         LookalikesFound: _done,

@@ -11,7 +11,7 @@ from domain.asset import Asset, Attempt
 from domain.events import Event
 from domain.eventstore import EventStore
 from domain.metadata import ZoneOf
-from domain.ports import BlobStore, Lookalikes, MediaEngine
+from domain.ports import BlobStore, Geocoder, Lookalikes, MediaEngine
 
 __all__ = ["Ports", "StepFunction", "Steps"]
 
@@ -25,6 +25,7 @@ class Ports(Struct, frozen=True):
     zone_of: ZoneOf
     scratch: Path  # a folder for temporary files, best on the blob store's disk
     lookalikes: Lookalikes
+    geocoder: Geocoder | None = None  # None: places are not named
 
 
 StepFunction = Callable[[Asset, Attempt, Ports], Sequence[Event]]

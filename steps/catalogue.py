@@ -6,12 +6,14 @@ from steps import Steps
 from steps.duplicates import find_duplicates
 from steps.fingerprint import fingerprint
 from steps.metadata import extract_metadata
+from steps.place import resolve_place
 from steps.renditions import make_renditions
 from steps.validate import validate
 
 STEP_FUNCTIONS: Steps = {
     "validate": validate,
     "metadata": extract_metadata,
+    "place": resolve_place,
     "renditions": make_renditions,
     "fingerprint": fingerprint,
     "duplicates": find_duplicates,

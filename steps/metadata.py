@@ -1,4 +1,5 @@
-"""metadata: when, where and with what a picture was taken, judged by `domain.metadata` from what the file says."""
+"""metadata: when, where and with what a picture was taken, judged by `domain.metadata` from what the file and the
+sidecars beside it say."""
 
 from __future__ import annotations
 
@@ -7,9 +8,14 @@ from collections.abc import Sequence
 import msgspec
 
 from domain.asset import Asset, Attempt
-from domain.events import Event, MetadataExtracted
+from domain.errors import MediaFailed, MediaRejected
+from domain.events import Event, MetadataExtracted, SidecarAttached
+from domain.media import RawSidecar
 from domain.metadata import extract
 from steps import Ports
+
+_MAX_SIDECARS = 8
+"""Of one picture, the newest first; more than two are not seen in practice."""
 
 
 def extract_metadata(asset: Asset, attempt: Attempt, ports: Ports) -> Sequence[Event]:
@@ -18,7 +24,19 @@ def extract_metadata(asset: Asset, attempt: Attempt, ports: Ports) -> Sequence[E
     assert uploaded is not None
     with ports.blobs.file(uploaded.blob) as path:
         raw = ports.media.read_metadata(path)
-    facts = extract(raw, file_name=uploaded.file_name, modified_at=uploaded.modified_at, zone_of=ports.zone_of)
+    newest = list(reversed(asset.sidecars))[:_MAX_SIDECARS]
+    sidecars = [_read(sidecar, attempt, ports) for sidecar in newest]
+    facts = extract(
+        raw,
+        file_name=uploaded.file_name,
+        modified_at=uploaded.modified_at,
+        zone_of=ports.zone_of,
+        sidecars=sidecars,
+    )
+    tags: dict[str, object] = dict(raw.tags)
+    for number, sidecar in enumerate(sidecars):
+        suffix = f"#{number + 1}" if number else ""  # the newest sidecar's without a number
+        tags |= {f"Sidecar{suffix}:{name}": value for name, value in sidecar.tags.items()}
     return [
         MetadataExtracted(
             run=attempt.run(),
@@ -31,7 +49,22 @@ def extract_metadata(asset: Asset, attempt: Attempt, ports: Ports) -> Sequence[E
             camera=facts.camera,
             position=facts.position,
             description=facts.description,
-            tags_blob=ports.blobs.put(msgspec.json.encode(raw.tags)) if raw.tags else None,
+            tags_blob=ports.blobs.put(msgspec.json.encode(tags)) if tags else None,
             notes=facts.notes,
+            rating=facts.rating,
+            keywords=facts.keywords,
         )
     ]
+
+
+def _read(sidecar: SidecarAttached, attempt: Attempt, ports: Ports) -> RawSidecar:
+    """One sidecar; a bad one costs a note, never its picture's metadata."""
+    with ports.blobs.file(sidecar.blob) as path:
+        try:
+            return ports.media.read_sidecar(path, sidecar.kind)
+        except MediaRejected as error:
+            return RawSidecar(sidecar.kind, {}, (f"the sidecar {sidecar.file_name} was left out: {error.reason}",))
+        except MediaFailed as error:
+            if attempt.number < 2:  # it may have been the machine
+                raise
+            return RawSidecar(sidecar.kind, {}, (f"the sidecar {sidecar.file_name} can't be read: {error}",))

@@ -35,6 +35,7 @@ _PR_SET_NO_NEW_PRIVS = 38
 CALLS: dict[str, str] = {
     "inspect": "adapters.media.images:inspect",
     "read_metadata": "adapters.media.metadata:read_metadata",
+    "read_sidecar": "adapters.media.sidecar:read_sidecar",
     "render": "adapters.media.images:render",
     "pixel_hash": "adapters.media.pixels:pixel_hash",
     "perceptual_hash": "adapters.media.fingerprint:perceptual_hash",

@@ -34,6 +34,8 @@ _XMP = (
     "xmp:CreateDate", "photoshop:DateCreated", "exif:DateTimeOriginal", "xmp:CreatorTool", "exif:GPSLatitude",
     "exif:GPSLongitude", "exif:GPSAltitude", "tiff:Make", "tiff:Model", "aux:Lens", "xmp:Rating",
 )  # fmt: skip
+_XMP_BAG = re.compile(r"<dc:subject>(.{0,20000}?)</dc:subject>", re.S)
+_XMP_ITEM = re.compile(r"<rdf:li[^>]{0,200}>([^<]{1,400})</rdf:li>")
 _XMP_TEXT = re.compile(r"<dc:description>.{0,200}?<rdf:li[^>]{0,200}>([^<]{1,4000})</rdf:li>", re.S)
 
 
@@ -155,4 +157,8 @@ def _read_xmp(block: bytes) -> dict[str, Value]:
     value = _text(html.unescape(described[1])) if described else None
     if value:
         found["XMP:dc:description"] = value
+    bag = _XMP_BAG.search(text)
+    words = [_text(html.unescape(word)) for word in _XMP_ITEM.findall(bag[1])[:200]] if bag else []
+    if any(words):
+        found["XMP:dc:subject"] = "\n".join(" ".join(word.split()) for word in words if word)[:_MAX_TEXT]
     return found

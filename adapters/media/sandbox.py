@@ -33,7 +33,7 @@ from domain.errors import (
     MediaRejected,
     NotFound,
 )
-from domain.media import Hashed, Inspection, Limits, RawMetadata, Rendered
+from domain.media import Hashed, Inspection, Limits, RawMetadata, RawSidecar, Rendered
 
 __all__ = ["SandboxedMediaEngine"]
 
@@ -82,6 +82,10 @@ class SandboxedMediaEngine:
     def read_metadata(self, source: Path) -> RawMetadata:
         """See `domain.ports.MediaEngine.read_metadata`."""
         return self._call("read_metadata", source, RawMetadata)
+
+    def read_sidecar(self, source: Path, kind: str) -> RawSidecar:
+        """See `domain.ports.MediaEngine.read_sidecar`."""
+        return self._call("read_sidecar", source, RawSidecar, {"kind": kind})
 
     def render(self, source: Path, into: Path) -> Rendered:
         """See `domain.ports.MediaEngine.render`."""

@@ -195,12 +195,15 @@ class Cloud:
     @cached_property
     def worker(self) -> Worker:
         """Runs steps."""
+        from adapters.geo.places import OfflineGeocoder
         from adapters.media.zones import zone_of
         from steps import Ports
         from steps.catalogue import STEP_FUNCTIONS
         from steps.worker import Worker
 
-        ports = Ports(self.store, self.blobs, self.media, zone_of, self.scratch, self.lookalikes)
+        ports = Ports(
+            self.store, self.blobs, self.media, zone_of, self.scratch, self.lookalikes, geocoder=OfflineGeocoder()
+        )
         return Worker(STEP_FUNCTIONS, ports, self.clock)
 
     @cached_property

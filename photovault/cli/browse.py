@@ -16,7 +16,7 @@ from photovault.cli.app import Cursor, Json, Limit, open_vault, refuse_others
 from photovault.cli.output import coloured, exit_unless, moment, number, out, print_json, progress_bar, table
 from photovault.finding import asset_id, find_asset
 from photovault.moments import parse_local, parse_moment
-from photovault.page import taken_text, write_page
+from photovault.page import place_text, taken_text, write_page
 from photovault.rebuilding import at_moment
 from photovault.runtime import catch_up
 from photovault.sealing import verify_history
@@ -197,7 +197,7 @@ def _steps(item: dict[str, Any]) -> str:
 def _show_gallery(items: list[dict[str, Any]]) -> None:
     rows = []
     for item in items:
-        place = "" if item["latitude"] is None else f"{item['latitude']:.4f}, {item['longitude']:.4f}"
+        place = place_text(item)
         pixels = f"{item['width']} x {item['height']}" if item["width"] else ""
         taken = taken_text(item, 19)
         rows.append(

@@ -51,7 +51,8 @@ def ingest(
         if process:
             _work(vault, watch=False)
         if json:
-            print_json({name: getattr(report, name) for name in ("found", "added", "known", "refused", "refusals")})
+            fields = ("found", "added", "known", "refused", "sidecars", "refusals")
+            print_json({name: getattr(report, name) for name in fields})
             return
         _print_report(report)
         if report.added and not process:
@@ -232,7 +233,7 @@ def _work(vault: Vault, *, watch: bool) -> None:
 def _print_report(report: Report) -> None:
     out.print(
         f"{number(report.found, 'file')} found: [green]{report.added} added[/green], {report.known} known, "
-        f"{report.refused} refused"
+        f"{report.refused} refused" + (f", {number(report.sidecars, 'sidecar')}" if report.sidecars else "")
     )
     if report.refusals:
         table("Refused", ("file", "why"), [(r.path, r.reason) for r in report.refusals[:20]])

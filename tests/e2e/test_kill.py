@@ -20,7 +20,15 @@ import pytest
 
 from domain.asset import fold
 from domain.commits import split_stream
-from domain.events import AssetProcessed, FileValidated, MetadataExtracted, RenditionsGenerated, StepFailed, StepGivenUp
+from domain.events import (
+    AssetProcessed,
+    FileValidated,
+    MetadataExtracted,
+    RenditionsGenerated,
+    StepFailed,
+    StepGivenUp,
+    StepSkipped,
+)
 from domain.eventstore import verify_chain
 from domain.pipeline import STEPS
 from photovault.config import Settings
@@ -39,7 +47,7 @@ ROOT = Path(__file__).resolve().parents[2]
 WORKERS_KILLED = 10
 CHANCES_A_DECODER_DIES = 2  # in the life of each worker
 PROGRESS_SECONDS = 60.0  # no progress for so long is a failure, not a slow machine
-DONE = (FileValidated, MetadataExtracted, RenditionsGenerated)
+DONE = (FileValidated, MetadataExtracted, RenditionsGenerated, StepSkipped)
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ LIMITS = Limits(max_seconds=30)
 OPTIONS: dict[str, dict[str, Any]] = {
     "inspect": {},
     "read_metadata": {},
+    "read_sidecar": {"kind": "xmp"},
     "render": {"into": "{into}", "formats": ("jpeg", "webp")},
     "pixel_hash": {},
     "perceptual_hash": {},

@@ -153,7 +153,7 @@ def test_tags_agree_with_an_independent_dump(dump: Path, engine: SandboxedMediaE
 
 def test_places_and_zones_of_other_cameras(facts) -> None:  # type: ignore[no-untyped-def]
     for name, place, offset, source in (
-        ("camera/Apple_iPhone_6.jpg", (51.7624, -0.3179), 60, "position"),
+        ("camera/Apple_iPhone_6.jpg", (51.7624, -0.3179), 60, "gps_time"),
         ("camera/iphone_hdr_YES.jpg", (40.4470, -3.7248), 120, "gps_time"),
         ("camera/HMD_Nokia_8.3_5G.jpg", (60.1467, 24.9068), 180, "exif:OffsetTimeOriginal"),
         ("heic/IMG_1034.heic", (23.1779, 113.3943), 480, "gps_time"),

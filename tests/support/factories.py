@@ -22,9 +22,11 @@ from domain.events import (
     FingerprintComputed,
     LookalikesFound,
     MetadataExtracted,
+    PlaceResolved,
     Rendition,
     RenditionsGenerated,
     ReprocessRequested,
+    SidecarAttached,
     StepFailed,
     StepGivenUp,
     StepRun,
@@ -133,6 +135,35 @@ def metadata(attempt: int = 1, **changes: Any) -> MetadataExtracted:
     return MetadataExtracted(run=run("metadata", attempt), **fields | changes)
 
 
+def place(attempt: int = 1, **changes: Any) -> PlaceResolved:
+    """Rome."""
+    fields: dict[str, Any] = {
+        "latitude": 41.9,
+        "longitude": 12.5,
+        "city": "Rome",
+        "region": "Lazio",
+        "country": "Italy",
+        "country_code": "IT",
+        "distance_km": 1.0,
+        "source": "a map of 2024, CC BY 4.0",
+    }
+    return PlaceResolved(run=run("place", attempt), **fields | changes)
+
+
+def sidecar(name: str = "a.jpg.xmp", **changes: Any) -> SidecarAttached:
+    """An XMP file beside the picture."""
+    fields: dict[str, Any] = {
+        "kind": "xmp",
+        "file_name": name,
+        "blob": sha(name),
+        "sha256": sha(name),
+        "size_bytes": 500,
+        "path": f"/photos/{name}",
+        "modified_at": NOW,
+    }
+    return SidecarAttached(**fields | changes)
+
+
 def renditions(attempt: int = 1, mark: str = "") -> RenditionsGenerated:
     """A small JPEG and a small WebP."""
     return RenditionsGenerated(
@@ -190,7 +221,7 @@ def duplicate(of: str = "a0") -> DuplicateFound:
 
 def whole_life() -> list[list[Event]]:
     """The decisions in the life of an image to which nothing untoward happens."""
-    return [[uploaded()], [validated()], [metadata()], [renditions(), processed()]]
+    return [[uploaded()], [validated()], [metadata()], [place()], [renditions(), processed()]]
 
 
 # --- recorded --------------------------------------------------------------------------------------------------------

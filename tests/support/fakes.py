@@ -12,14 +12,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
+from adapters.geo.places import OfflineGeocoder
 from adapters.local.checkpoints import SqliteCheckpoints
 from adapters.local.commits import SqliteCommitStore
 from adapters.local.queue import SqliteQueue
 from adapters.local.views import SqliteViewStore
+from adapters.media.sidecar import read_sidecar
 from domain.commits import Commit, split_stream
 from domain.errors import MediaRejected, NotFound
 from domain.eventstore import EventStore
-from domain.media import Hashed, Inspection, RawMetadata, Rendered, RenditionFile
+from domain.media import Hashed, Inspection, Limits, RawMetadata, RawSidecar, Rendered, RenditionFile
 from domain.parking import Parking
 from domain.pipeline import PIPELINE
 from domain.ports import Delivery, Row, ViewTable
@@ -37,6 +39,7 @@ from steps.relay import Relay
 from steps.worker import Verdict, Worker
 from tests.support.factories import OWNER, Clock
 
+GEOCODER = OfflineGeocoder()
 QUEUES = tuple(step.name for step in reversed(PIPELINE))
 LEASE_SECONDS = 120.0
 
@@ -67,6 +70,10 @@ class FakeMediaEngine:
         """The date in the first line, if there is one."""
         _, width, height, date, _ = self._look("read_metadata", source)
         return RawMetadata({} if date == "-" else {"EXIF:DateTimeOriginal": date.replace("_", " ")}, width, height)
+
+    def read_sidecar(self, source: Path, kind: str) -> RawSidecar:
+        """The real reader: it decodes no picture."""
+        return read_sidecar(source, Limits(), kind=kind)
 
     def render(self, source: Path, into: Path) -> Rendered:
         """Two files that hold the picture's mark."""
@@ -185,6 +192,7 @@ class MemoryVault:
             lambda *_: None,
             self.scratch,
             self.lookalikes,
+            geocoder=GEOCODER,
         )
         self.worker = Worker(steps, self.ports, self.clock)
         self.generations.ensure(empty=True)

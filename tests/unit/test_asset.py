@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from domain.asset import begin, evolve, finish, fold, request_reprocess, upload
+from domain.asset import attach, begin, evolve, finish, fold, request_reprocess, upload
 from domain.errors import (
     DecoderCrashed,
     DecoderKilled,
@@ -26,6 +26,7 @@ from tests.support.factories import (
     failed,
     given_up,
     metadata,
+    place,
     processed,
     quarantined,
     recorded,
@@ -33,6 +34,8 @@ from tests.support.factories import (
     reprocess,
     run,
     seen_again,
+    sha,
+    sidecar,
     skipped,
     uploaded,
     validated,
@@ -89,7 +92,7 @@ class TestBegin:
 
     def test_a_step_that_ended_is_not_due(self) -> None:
         asset = given(*whole_life()).asset
-        assert [begin(asset, name) for name in STEPS] == [None] * len(STEPS)
+        assert [begin(asset, name) for name in STEPS if begin(asset, name)] == []
 
     def test_after_a_failure_the_next_attempt_has_the_next_number(self) -> None:
         attempt = begin(given(uploaded(), failed("validate", 1), failed("validate", 2)).asset, "validate")
@@ -117,11 +120,12 @@ class TestFinish:
 
     @pytest.mark.usefixtures("renditions_come_last")
     def test_the_end_of_the_last_step_says_that_the_asset_is_processed(self) -> None:
-        given(uploaded(), validated(), metadata()).when_ends(renditions()).then(renditions(), processed())
+        given(uploaded(), validated(), metadata(), place()).when_ends(renditions()).then(renditions(), processed())
 
     @pytest.mark.usefixtures("renditions_come_last")
     def test_the_order_of_the_last_steps_does_not_matter(self) -> None:
-        given(uploaded(), validated(), renditions()).when_ends(metadata()).then(metadata(), processed())
+        given(uploaded(), validated(), renditions()).when_ends(metadata()).then(metadata())
+        given(uploaded(), validated(), renditions(), metadata()).when_ends(place()).then(place(), processed())
 
     def test_while_another_step_waits_for_a_retry_the_asset_is_not_processed(self) -> None:
         given(uploaded(), validated(), failed("metadata")).when_ends(renditions()).then(renditions())
@@ -159,18 +163,61 @@ class TestFinish:
         assert slower is not None
         assert given(*before).when_ends(metadata()).events == [metadata()]
         assert finish(asset, slower, [renditions()]) == [renditions()]
-        again = fold(STREAM, recorded(*before, metadata()))
+        again = fold(STREAM, recorded(*before, metadata(), place()))
         assert finish(again, slower, [renditions()]) == [renditions(), processed()]
 
     @pytest.mark.usefixtures("renditions_come_last")
-    @pytest.mark.parametrize("order", list(itertools.permutations(["metadata", "renditions"])))
+    @pytest.mark.parametrize(
+        "order",
+        [
+            o
+            for o in itertools.permutations(["metadata", "place", "renditions"])
+            if o.index("metadata") < o.index("place")
+        ],
+    )
     def test_processed_is_said_once_whatever_the_order(self, order: tuple[str, ...]) -> None:
-        made = {"metadata": metadata(), "renditions": renditions()}
+        made = {"metadata": metadata(), "place": place(), "renditions": renditions()}
         past = [[uploaded()], [validated()]]
         for name in order:
             past.append(given(*past).when_ends(made[name]).events)
         said = [event for events in past for event in events if isinstance(event, AssetProcessed)]
         assert said == [AssetProcessed(state="done")]
+
+
+class TestSidecars:
+    def test_one_before_validation_waits_for_it(self) -> None:
+        asset = given(uploaded(), sidecar()).asset
+        assert list(asset.due()) == ["validate"]
+        assert asset.sidecars == (sidecar(),)
+
+    def test_one_after_validation_asks_for_metadata_and_then_for_the_place_again(self) -> None:
+        assert list(given(*whole_life(), sidecar()).asset.due()) == ["metadata"]
+        assert given(*whole_life(), sidecar()).asset.state == "processing"
+        assert list(given(*whole_life(), sidecar(), metadata()).asset.due()) == ["place"]
+
+    def test_one_while_metadata_is_read_makes_that_attempt_void(self) -> None:
+        attempt = begin(given(uploaded(), validated()).asset, "metadata")
+        assert attempt is not None
+        assert finish(given(uploaded(), validated(), sidecar()).asset, attempt, [metadata()]) == ()
+
+    def test_one_of_a_copy_or_of_a_refused_file_asks_for_nothing(self) -> None:
+        copy = [uploaded(), [validated(), duplicate("a0"), skipped("metadata"), skipped("renditions"), processed()]]
+        assert given(*copy, sidecar()).asset.due() == {}
+        assert given(*copy, sidecar()).asset.state == "done"
+        assert given(uploaded(), [quarantined(), processed("quarantined")], sidecar()).asset.state == "quarantined"
+
+    def test_the_same_bytes_at_the_same_path_are_nothing_new(self) -> None:
+        given(uploaded(), sidecar()).when(attach, sidecar()).then_nothing()
+
+    def test_one_that_was_changed_takes_the_place_of_the_old_one(self) -> None:
+        changed = sidecar(sha256=sha("changed"), blob=sha("changed"))
+        given(uploaded(), sidecar()).when(attach, changed).then(changed)
+        other = sidecar("a.xmp")
+        assert given(uploaded(), sidecar(), other, changed).asset.sidecars == (other, changed)
+
+    def test_one_that_was_changed_back_is_new_again(self) -> None:
+        changed = sidecar(sha256=sha("changed"))
+        given(uploaded(), sidecar(), changed).when(attach, sidecar()).then(sidecar())
 
 
 class TestLateAndRepeatedDeliveries:
@@ -221,7 +268,7 @@ class TestFail:
 
     def test_what_the_file_is_at_fault_for_is_given_up_at_once(self) -> None:
         expected = StepGivenUp(run=run("renditions"), error="corrupt", message="it can't be decoded", retryable=False)
-        given(uploaded(), validated(), metadata()).when_fails(
+        given(uploaded(), validated(), metadata(), place()).when_fails(
             "renditions", MediaRejected("corrupt", "it can't be decoded")
         ).then(expected, processed("given_up"))
 
@@ -292,7 +339,8 @@ class TestReprocess:
         assert asset.state == "processing"
 
     def test_a_processed_asset_is_processed_again_after_it(self) -> None:
-        given(*whole_life(), reprocess("metadata")).when_ends(metadata()).then(metadata(), processed())
+        given(*whole_life(), reprocess("metadata")).when_ends(metadata()).then(metadata())
+        given(*whole_life(), reprocess("metadata"), metadata()).when_ends(place()).then(place(), processed())
 
     def test_validation_again_makes_all_that_follows_due_again(self) -> None:
         past = [*whole_life(), reprocess("validate")]
@@ -302,7 +350,7 @@ class TestReprocess:
     @pytest.mark.usefixtures("renditions_come_last")
     def test_a_quarantined_file_that_turns_out_sound_is_no_longer_quarantined(self) -> None:
         past = [uploaded(), [quarantined(), processed("quarantined")], reprocess("validate"), validated(), metadata()]
-        given(*past).when_ends(renditions()).then(renditions(), processed())
+        given(*past, place()).when_ends(renditions()).then(renditions(), processed())
 
     def test_a_sound_file_that_turns_out_harmful_is_quarantined(self) -> None:
         past = [*whole_life(), reprocess("validate")]
@@ -324,13 +372,13 @@ class TestReprocess:
         assert (asset.state, asset.due()) == ("done", {})
         assert begin(asset, "renditions") is None
         given(*past).when(request_reprocess, "renditions", "why").then(reprocess("renditions", "why"))
-        given(*past, reprocess("metadata")).when_ends(metadata()).then(metadata(), processed())
+        given(*past, reprocess("metadata"), metadata()).when_ends(place()).then(place(), processed())
 
 
 class TestEvolve:
     def test_the_version_moves_with_every_event(self) -> None:
         asset = given(*whole_life()).asset
-        assert asset.version == 5
+        assert asset.version == 6
 
     def test_the_first_commit_names_what_began_it_all(self) -> None:
         assert given(*whole_life()).asset.correlation_id == "c1"

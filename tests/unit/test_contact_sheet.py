@@ -10,6 +10,7 @@ from PIL import Image
 
 from domain.errors import InvalidInput
 from photovault.contact_sheet import write_sheet
+from photovault.page import place_text
 
 
 def item(path: Path | None = None, **other: Any) -> dict[str, Any]:
@@ -54,3 +55,16 @@ def test_a_name_of_any_length_and_alphabet_is_drawn(tmp_path: Path, red: Path) -
 def test_what_can_not_be_drawn_is_refused_with_advice(tmp_path: Path, count: int, name: str, says: str) -> None:
     with pytest.raises(InvalidInput, match=says):
         write_sheet([item()] * count, tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("place", "text"),
+    [
+        (None, "43.4674, 11.8851"),
+        ({"city": "Arezzo", "region": "Tuscany", "country": "Italy", "country_code": "IT"}, "Arezzo, Italy"),
+        ({"city": None, "region": "Northern", "country": "Fiji", "country_code": "FJ"}, "Northern, Fiji"),
+        ({"city": "Singapore", "region": None, "country": "Singapore", "country_code": "SG"}, "Singapore"),
+    ],
+)
+def test_a_place_is_shown_by_its_name_where_it_has_one(place: dict[str, Any] | None, text: str) -> None:
+    assert place_text(item(place=place)) == text

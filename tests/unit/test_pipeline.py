@@ -9,7 +9,7 @@ import pytest
 from domain.events import EVENTS, AssetProcessed, AssetSeenAgain, AssetUploaded, FileValidated, ReprocessRequested
 from domain.pipeline import PIPELINE, STEPS, VIDEOS, Step, runs_after, step_named, steps_after
 from steps.catalogue import STEP_FUNCTIONS
-from tests.support.factories import failed, metadata, processed, reprocess, uploaded, validated, video
+from tests.support.factories import failed, place, processed, reprocess, uploaded, validated, video
 
 
 def test_every_step_has_a_function_and_every_function_a_step() -> None:
@@ -71,7 +71,7 @@ def test_a_parallel_step_has_one_run_for_each_part(monkeypatch: pytest.MonkeyPat
     assert step_named("encode:0001") is encode
 
 
-@pytest.mark.parametrize("event", [metadata(), failed("validate"), processed()], ids=lambda e: type(e).__name__)
+@pytest.mark.parametrize("event", [place(), failed("validate"), processed()], ids=lambda e: type(e).__name__)
 def test_what_ends_the_work_is_followed_by_nothing(event: AssetProcessed) -> None:
     assert steps_after(event) == ()
 

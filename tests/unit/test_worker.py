@@ -239,9 +239,9 @@ class TestRaces:
     def test_a_step_that_loses_to_another_decides_again_and_both_are_kept(self, vault: MemoryVault) -> None:
         upload(vault)
         deliver(vault)
-        slow = Between(vault, "renditions", lambda: deliver(vault, "metadata")).worker()
+        slow = Between(vault, "renditions", lambda: [deliver(vault, "metadata"), deliver(vault, "place")]).worker()
         assert slow.handle(delivery("renditions")) == Verdict("done", ended=True)
-        assert kinds(vault)[2:] == ["MetadataExtracted", "RenditionsGenerated", "AssetProcessed"]
+        assert kinds(vault)[2:] == ["MetadataExtracted", "StepSkipped", "RenditionsGenerated", "AssetProcessed"]
 
     def test_a_loser_whose_attempt_was_made_by_another_delivery_appends_nothing(self, vault: MemoryVault) -> None:
         upload(vault)

@@ -31,7 +31,7 @@ def queued(vault: FakeCloud, step: str) -> list[Message]:
 def test_new_commits_become_rows(vault: FakeCloud) -> None:
     commits = append(vault.store, A, *whole_life()) + append(vault.store, B, uploaded())
     assert projector.handler(stream_event(commits), Context()) == {"batchItemFailures": []}
-    assert gallery(vault) == {"a": 5, "b": 1}
+    assert gallery(vault) == {"a": 6, "b": 1}
 
 
 def test_repeats_disorder_and_gaps_change_nothing(vault: FakeCloud) -> None:

@@ -47,7 +47,7 @@ def test_the_moment_of_exposure_goes_before_all_others_and_the_others_are_kept()
     assert found.taken_at.local == "2008-10-22T16:28:39.5"
     assert (found.taken_at.offset_minutes, found.taken_at.offset_source) == (120, "exif:OffsetTimeOriginal")
     assert found.taken_at_utc == datetime(2008, 10, 22, 14, 28, 39, 500_000, tzinfo=UTC)
-    assert [c.source for c in found.alternatives] == ["exif:DateTime", "xmp:CreateDate", "file_name", "file_modified"]
+    assert [c.source for c in found.alternatives] == ["xmp:CreateDate", "exif:DateTime", "file_name", "file_modified"]
 
 
 def test_without_exif_the_name_and_then_the_file_time_answer() -> None:
@@ -123,6 +123,33 @@ def test_a_clock_that_was_never_set_comes_last(default: str) -> None:
         ("WhatsApp Image 2023-04-05 at 10.11.12 PM.jpeg", "2023-04-05T22:11:12", None),
         ("signal-2023-04-05-101112.jpg", "2023-04-05T10:11:12", None),
         ("2023-04-05.jpg", "2023-04-05T00:00:00", None),
+        ("VID-20230405-WA0001.mp4", "2023-04-05T00:00:00", None),
+        ("WhatsApp Image 2023-04-05 at 10.11.12.jpeg", "2023-04-05T10:11:12", None),
+        ("WhatsApp Video 2023-04-05 at 10.11.12 (1).mp4", "2023-04-05T10:11:12", None),
+        ("WhatsApp Bild 2023-04-05 um 10.11.12.jpeg", "2023-04-05T10:11:12", None),
+        ("photo_2023-04-05_10-11-12.jpg", "2023-04-05T10:11:12", None),
+        ("photo_1@05-04-2023_10-11-12.jpg", "2023-04-05T10:11:12", None),
+        ("Screen Shot 2023-04-05 at 10.11.12 AM.png", "2023-04-05T10:11:12", None),
+        ("Screenshot 2023-04-05 at 10.11.12\u202fPM.png", "2023-04-05T22:11:12", None),
+        ("Screenshot 2023-04-05 at 12.11.12\u202fAM 2.png", "2023-04-05T00:11:12", None),
+        ("Capture d\u2019écran 2023-04-05 à 10.11.12.png", "2023-04-05T10:11:12", None),
+        ("Screenshot 2023-04-05 101112.png", "2023-04-05T10:11:12", None),
+        ("Screenshot from 2023-04-05 10-11-12.png", "2023-04-05T10:11:12", None),
+        ("20230405_101112(0).jpg", "2023-04-05T10:11:12", None),
+        ("MVIMG_20230405_101112.jpg", "2023-04-05T10:11:12", None),
+        ("00100lPORTRAIT_00100_BURST20230405101112345_COVER.jpg", "2023-04-05T10:11:12.345", None),
+        ("Burst_Cover_Collage_20230405_101112.jpg", "2023-04-05T10:11:12", None),
+        ("DJI_20230405101112_0001_D.JPG", "2023-04-05T10:11:12", None),
+        ("WP_20130405_10_11_12_Pro.jpg", "2013-04-05T10:11:12", None),
+        ("PXL_20230405_101112345.TS.mp4", "2023-04-05T10:11:12.345", 0),
+        ("1680689472123.jpg", "2023-04-05T10:11:12.123", 0),
+        ("20130405_0012.jpg", "2013-04-05T00:00:00", None),
+        ("IMG_20230405_256112.jpg", "2023-04-05T00:00:00", None),
+        ("DJI_0001.JPG", None, None),
+        ("GX010123.MP4", None, None),
+        ("P1020304.JPG", None, None),
+        ("received_1234567890123456.jpeg", None, None),
+        ("wallpaper_2048x1536.jpg", None, None),
         ("FB_IMG_1680689472123.jpg", "2023-04-05T10:11:12.123", 0),
         ("IMG_20231399_101112.jpg", None, None),
         ("DSC_0001.jpg", None, None),

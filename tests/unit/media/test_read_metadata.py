@@ -6,6 +6,7 @@ import json
 import zlib
 from pathlib import Path
 
+import av
 import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngImageFile
@@ -114,6 +115,56 @@ def test_a_place_has_the_offset_of_its_season(
     parsed = parse_time(local)
     assert parsed is not None
     assert zone_of(*place, parsed[0]) == expected
+
+
+def video(path: Path, **metadata: str) -> Path:
+    """A real video of four grey pictures with such metadata in its container."""
+    options = {"movflags": "use_metadata_tags"} if path.suffix == ".mov" else {}
+    with av.open(str(path), "w", options=options) as container:
+        container.metadata.update({name.replace("__", "."): value for name, value in metadata.items()})
+        stream = container.add_stream("mpeg4", rate=4)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for _ in range(4):
+            container.mux(stream.encode(av.VideoFrame(64, 48, "yuv420p")))
+        container.mux(stream.encode(None))
+    return path
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mov", "a.mkv"])
+def test_a_container_s_creation_time_is_read_as_utc(tmp_path: Path, name: str) -> None:
+    """`mvhd` of QuickTime and MP4, `DateUTC` of Matroska."""
+    raw = read_metadata(video(tmp_path / name, creation_time="2023-04-05T08:11:20Z"), Limits())
+    found = extract(raw, file_name="VID_20230405_101112.mp4", modified_at=None)
+    assert found.taken_at is not None
+    assert (found.taken_at.source, found.taken_at.local) == ("container:creation_time", "2023-04-05T10:11:20")
+    assert found.taken_at.offset_minutes == 120
+
+
+def test_apple_s_and_android_s_own_tags_are_read(tmp_path: Path) -> None:
+    tags = {
+        "com__apple__quicktime__creationdate": "2023-04-05T10:11:20+0200",
+        "com__apple__quicktime__location__ISO6709": "+43.4674+011.8851+250.0/",
+        "com__android__capture__fps": "240.0",
+    }
+    path = video(tmp_path / "a.mov", creation_time="2023-04-05T08:11:20Z", **tags)
+    raw = read_metadata(path, Limits())
+    assert raw.tags["Container:com.android.capture.fps"] == "240.0"
+    found = extract(raw, file_name="IMG_0001.MOV", modified_at=None, zone_of=zone_of)
+    assert found.taken_at is not None
+    assert found.taken_at.source == "container:com.apple.quicktime.creationdate"
+    assert found.position is not None
+    assert (found.position.latitude, found.position.altitude_m) == (43.4674, 250.0)
+    assert [c.offset_minutes for c in found.alternatives] == [0]
+
+
+def test_keywords_and_rating_in_the_file_are_read(tmp_path: Path) -> None:
+    xmp = (
+        b'<x:xmpmeta><rdf:Description xmp:Rating="3"><dc:subject><rdf:Bag><rdf:li>sea</rdf:li>'
+        b"<rdf:li>sun &amp; sand</rdf:li></rdf:Bag></dc:subject></rdf:Description></x:xmpmeta>"
+    )
+    raw = read_metadata(save(tmp_path, "a.jpg", quarters(), xmp=xmp), Limits())
+    found = extract(raw, file_name="a.jpg", modified_at=None)
+    assert (found.rating, found.keywords) == (3, ("sea", "sun & sand"))
 
 
 def test_what_stands_behind_the_pixels_of_a_png_is_read_without_decoding_them(

@@ -21,6 +21,7 @@ from tests.support.factories import (
     reprocess,
     seen_again,
     sha,
+    sidecar,
     skipped,
     uploaded,
     validated,
@@ -52,7 +53,8 @@ class TestGallery:
             camera="Canon EOS 40D",
             thumbhash="1QcSHQRnh493V4dIh4eXh1h4kJUI",
             renditions={"small": {"blob": sha("jpeg"), "width": 256, "height": 192, "bytes": 300}},
-        ).then_version("a1", 5)
+            place={"city": "Rome", "region": "Lazio", "country": "Italy", "country_code": "IT"},
+        ).then_version("a1", 6)
 
     def test_an_offset_west_of_greenwich_and_of_half_an_hour_is_written_right(self) -> None:
         for minutes, text in ((-210, "-03:30"), (0, "+00:00"), (None, ""), (765, "+12:45")):
@@ -87,6 +89,9 @@ class TestGallery:
         Projected(Gallery()).given("a1", *whole_life(), *again).then_row(
             "a1", renditions={"small": {"blob": sha("jpegnew"), "width": 256, "height": 192, "bytes": 300}}
         )
+
+    def test_a_position_that_is_taken_back_takes_its_name_along(self) -> None:
+        Projected(Gallery()).given("a1", *whole_life(), [metadata(position=None)]).then_row("a1", place=None)
 
     def test_owners_are_kept_apart(self) -> None:
         Projected(Gallery()).given("a1", [uploaded()]).given("b1", [uploaded()], owner="ben").then_keys("a1").then_keys(
@@ -150,6 +155,7 @@ class TestProcessing:
                 "assets": {"total": 3, "given_up": 1, "quarantined": 1, "done": 1},
                 "step:validate": {"done": 3},
                 "step:metadata": {"done": 2},
+                "step:place": {"done": 1},
                 "step:renditions": {"done": 1, "given_up": 1},
             }
         )
@@ -180,9 +186,16 @@ class TestProcessing:
                 "assets": {"total": 1, "processing": 1},
                 "step:validate": {"done": 1},
                 "step:metadata": {"waiting": 1},
+                "step:place": {"done": 1},
                 "step:renditions": {"done": 1},
             }
         )
+
+    def test_a_sidecar_makes_metadata_wait_again_and_nothing_before_validation_or_of_a_copy(self) -> None:
+        Projected(ProcessingView()).given("a1", *whole_life(), [sidecar()]).then_row("a1", state="processing")
+        waiting = {"assets": {"total": 1, "processing": 1}, "step:validate": {"waiting": 1}}
+        Projected(ProcessingView()).given("a1", [uploaded()], [sidecar()]).then_totals(waiting)
+        Projected(ProcessingView()).given("v1", *VIDEO, [sidecar()]).then_row("v1", state="done")
 
     def test_totals_are_each_owner_s_own(self) -> None:
         expected = {"assets": {"total": 1, "processing": 1}, "step:validate": {"waiting": 1}}
@@ -213,6 +226,7 @@ class TestLibrary:
                 "type:video/mp4": {"assets": 1, "original_bytes": 1000},
                 "year:2024": {"assets": 1},
                 "camera:Canon EOS 40D": {"assets": 1},
+                "country:Italy": {"assets": 1},
             }
         )
 
@@ -238,8 +252,19 @@ class TestLibrary:
         [row] = Projected(Library()).given("a1", *whole_life(), *again).rows()
         assert Library().decode(row.data).located
 
+    def test_a_position_that_is_taken_back_takes_its_country_along(self) -> None:
+        [row] = Projected(Library()).given("a1", *whole_life(), [metadata(position=None)]).rows()
+        assert Library().decode(row.data).country is None
+
 
 class TestFiles:
+    def test_a_sidecar_s_path_leads_to_its_picture_with_its_own_size(self) -> None:
+        rows = Projected(Files()).given("a1", [uploaded()], [sidecar()])
+        rows.then_keys("a1", path_key("/photos/a.jpg"), path_key("/photos/a.jpg.xmp"))
+        rows.then_path("/photos/a.jpg.xmp", "a1")
+        [home, *_] = [row for row in rows.rows() if row.key == "a1"]
+        assert [place.size_bytes for place in Files().decode(home.data).places] == [1000, 500]
+
     def test_an_asset_is_found_by_each_of_its_paths(self) -> None:
         Projected(Files()).given("a1", [uploaded()], [seen_again("/copies/a.jpg")]).then_keys(
             "a1", path_key("/photos/a.jpg"), path_key("/copies/a.jpg")
