@@ -10,9 +10,12 @@ from typing import Protocol
 from msgspec import Struct
 
 from domain.commits import Commit
+from domain.events import Scan, TranscodePlanned, VideoAnalyzed
 from domain.likeness import Lookup
-from domain.media import Hashed, Inspection, RawMetadata, RawSidecar, Rendered
+from domain.media import EmbeddedVideo, Hashed, Inspection, MotionFile, RawMetadata, RawSidecar, Rendered
 from domain.places import NearestPlace
+from domain.streaming import Encoded, Joined
+from domain.video import VideoReport
 
 # --- events ----------------------------------------------------------------------------------------------------------
 
@@ -332,6 +335,23 @@ class Queue(Protocol):
         ...
 
 
+# --- safety ----------------------------------------------------------------------------------------------------------
+
+
+class Scanner(Protocol):
+    """Looks for malware in a file before anything else reads it."""
+
+    def scan(self, blob: str, path: Path) -> Scan:
+        """Scan a blob whose bytes lie at `path`; an adapter reads whichever is nearer to its scanner.
+
+        Returns:
+            `clean`, `infected` (with the threat's name) or `not_scanned`, each with engine and signatures where known.
+        Raises:
+            ScanFailed: there is no verdict.
+        """
+        ...
+
+
 # --- media -----------------------------------------------------------------------------------------------------------
 
 
@@ -353,11 +373,17 @@ class MediaEngine(Protocol):
 
     def read_sidecar(self, source: Path, kind: str) -> RawSidecar:
         """What a sidecar (`xmp` or `takeout`) says of its picture."""
+
+    def extract_video(self, source: Path, embedded: EmbeddedVideo, into: Path) -> MotionFile:
+        """Copy the video out of a motion photo into a folder, and decode its beginning and its end."""
         ...
 
     def render(self, source: Path, into: Path) -> Rendered:
         """Write the renditions of an image into a folder: upright, sRGB, no metadata, from one decode."""
         ...
+
+    def analyze_video(self, source: Path, into: Path) -> VideoReport:
+        """What a video is made of and how good it is; writes its poster, preview and scrub strip into a folder."""
 
     def pixel_hash(self, source: Path) -> Hashed:
         """SHA-256 of the pixels as they are stored: equal for files that differ in their metadata alone."""
@@ -365,6 +391,32 @@ class MediaEngine(Protocol):
 
     def perceptual_hash(self, source: Path) -> Hashed:
         """64 bits that say what an upright sRGB picture looks like, in hex; None for one without features."""
+        ...
+
+    def encode(self, source: Path, into: Path, found: VideoAnalyzed, planned: TranscodePlanned, part: int) -> Encoded:
+        """Write one part of a plan into a folder, as fMP4: a stretch of the pictures in all renditions, or the sound.
+
+        Takes at most 13 minutes: under AWS Lambda's 15.
+        """
+        ...
+
+    def join(
+        self,
+        source: Path,
+        into: Path,
+        found: VideoAnalyzed,
+        planned: TranscodePlanned,
+        pictures: Sequence[Path],
+        sound: Path | None,
+        *,
+        copy_sound: bool,
+    ) -> Joined:
+        """Write one MP4 with its index in front from packets that are there already; nothing is encoded.
+
+        Args:
+            pictures: files of one rendition in order; none: the original's pictures.
+            sound: the file of the sound; None: the original's when `copy_sound`, else none.
+        """
         ...
 
     def cpu_seconds(self) -> float:

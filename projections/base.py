@@ -16,6 +16,7 @@ from msgspec import NODEFAULT, Struct, structs
 from domain.commits import Commit, Recorded, split_stream
 from domain.events import Event
 from domain.ports import Row, ViewTable
+from domain.scanning import Safety
 
 S = TypeVar("S", bound=Struct)
 Totals: TypeAlias = Mapping[str, Mapping[str, int]]
@@ -92,6 +93,14 @@ class Projection(Generic[S]):
         """The home row as the query's caller sees it."""
         shown: dict[str, Any] = plain(state)
         return shown
+
+    def safety(self, state: S) -> Safety | None:
+        """How safe the file behind a row is known to be; None where rows show nothing of files."""
+        return None
+
+    def withhold(self, state: S) -> S:
+        """The state without anything that leads to the file's bytes or to a picture of them."""
+        return state
 
     def table(self, generation: int) -> ViewTable:
         """The table of one generation."""

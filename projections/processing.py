@@ -8,6 +8,8 @@ from domain.commits import Commit
 from domain.events import (
     AssetProcessed,
     AssetUploaded,
+    ChunkEncoded,
+    ChunksEncoded,
     Event,
     FileQuarantined,
     FileValidated,
@@ -16,14 +18,18 @@ from domain.events import (
     MetadataExtracted,
     Outcome,
     PlaceResolved,
+    PosterExtracted,
     RenditionsGenerated,
     ReprocessRequested,
     SidecarAttached,
     StepFailed,
     StepGivenUp,
     StepSkipped,
+    TranscodePlanned,
+    VideoAnalyzed,
+    VideoTranscoded,
 )
-from domain.pipeline import runs_after
+from domain.pipeline import part_of, runs_after
 from projections.base import Projection, Totals
 
 COUNTERS = ("done", "skipped", "failed", "given_up", "waiting")
@@ -87,6 +93,10 @@ def _attached(state: Processing, event: SidecarAttached, commit: Commit) -> Proc
     return _changed(state, commit, state.steps | waiting, "processing")
 
 
+def _poster(state: Processing, event: PosterExtracted, commit: Commit) -> Processing:
+    return _changed(state, commit, _waiting(state, event, commit), state.state)
+
+
 def _done(state: Processing, event: Outcome, commit: Commit) -> Processing:
     return _ended(state, event, commit, "done")
 
@@ -125,6 +135,17 @@ def _ended(
     return _changed(state, commit, steps, state.state)
 
 
+def _planned(state: Processing, event: TranscodePlanned, commit: Commit) -> Processing:
+    """Parts of a longer plan before are no part of the work any more."""
+    ended = _done(state, event, commit)
+    steps = {name: step for name, step in ended.steps.items() if (part_of(name) or 0) < max(1, len(event.parts))}
+    return _changed(ended, commit, steps, ended.state)
+
+
+def _joinable(state: Processing, event: ChunksEncoded, commit: Commit) -> Processing:
+    return _changed(state, commit, _waiting(state, event, commit), state.state)
+
+
 def _processed(state: Processing, event: AssetProcessed, commit: Commit) -> Processing:
     steps = state.steps
     if any(step.status == "waiting" for step in steps.values()):  # younger than the event it follows: nobody asked
@@ -141,7 +162,7 @@ class ProcessingView(Projection[Processing]):
     """Steps by asset; the index `attention` holds the assets that are not processed as they should be."""
 
     name = "processing"
-    version = 3
+    version = 4
     about = "how far each step of an asset has come, what failed and why, and when it is tried again"
     indexes = ("attention",)
     has_totals = True
@@ -156,8 +177,14 @@ class ProcessingView(Projection[Processing]):
         MetadataExtracted: _done,
         PlaceResolved: _done,
         RenditionsGenerated: _done,
+        VideoAnalyzed: _done,
+        PosterExtracted: _poster,
         FingerprintComputed: _done,
         LookalikesFound: _done,
+        TranscodePlanned: _planned,
+        ChunkEncoded: _done,
+        ChunksEncoded: _joinable,
+        VideoTranscoded: _done,
         StepSkipped: _skipped,
         StepFailed: _failed,
         StepGivenUp: _given_up,

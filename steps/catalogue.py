@@ -8,13 +8,19 @@ from steps.fingerprint import fingerprint
 from steps.metadata import extract_metadata
 from steps.place import resolve_place
 from steps.renditions import make_renditions
+from steps.transcode import encode_part, join, plan_transcode
 from steps.validate import validate
+from steps.video import analyze_video
 
 STEP_FUNCTIONS: Steps = {
     "validate": validate,
     "metadata": extract_metadata,
     "place": resolve_place,
     "renditions": make_renditions,
+    "video": analyze_video,
     "fingerprint": fingerprint,
     "duplicates": find_duplicates,
+    "transcode": plan_transcode,
+    "encode": encode_part,
+    "join": join,
 }

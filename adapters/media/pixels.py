@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from adapters.media.header import check_size, open_picture
+from adapters.media.raw import RAW_TYPES
 from adapters.media.sniff import sniff
 from domain.errors import MediaRejected
 from domain.media import Hashed, Limits
@@ -38,6 +39,8 @@ def pixel_hash(source: Path, limits: Limits) -> Hashed:
     """
     found = sniff(source, limits)
     hasher = hashlib.sha256()
+    if found.media_type in RAW_TYPES:
+        return Hashed(None, "the pixels of a camera raw file are not compared, only what it looks like")
     if found.kind == "video":
         return _hash_video(source, found.media_type)
     if found.media_type in ("image/jpeg", "image/webp"):
@@ -132,17 +135,17 @@ def _with_libvips(source: Path, media_type: str, limits: Limits) -> Iterator[byt
     """All frames or pages, a strip at a time."""
     import pyvips
 
-    from adapters.media import images
+    from adapters.media import decoding
 
     try:
-        first = images._load(source, media_type)
+        first = decoding.load(source, media_type)
         pages = first.get("n-pages") if first.get_typeof("n-pages") else 1
         if pages == 1 or media_type == "image/png":
             pictures = iter([first])
         elif media_type == "image/gif":  # one pass: a frame needs those before it
-            pictures = iter([images._load(source, media_type, n=-1)])
+            pictures = iter([decoding.load(source, media_type, n=-1)])
         else:  # pages of a TIFF may differ in size
-            pictures = (images._load(source, media_type, page=page) for page in range(min(pages, limits.max_frames)))
+            pictures = (decoding.load(source, media_type, page=page) for page in range(min(pages, limits.max_frames)))
         for picture in pictures:
             if media_type == "image/tiff":
                 check_size(picture.width, picture.height, limits)
@@ -152,7 +155,7 @@ def _with_libvips(source: Path, media_type: str, limits: Limits) -> Iterator[byt
             for top in range(0, picture.height, rows):
                 yield bytes(region.fetch(0, top, picture.width, min(rows, picture.height - top)))
     except pyvips.Error as error:
-        images._refuse(error)
+        decoding.refuse(error)
 
 
 def _with_pillow(source: Path, media_type: str, limits: Limits) -> Iterator[bytes]:
@@ -176,7 +179,7 @@ def _hash_video(source: Path, media_type: str) -> Hashed:
     from adapters.media import video
 
     note = ""
-    with video._opened(source, media_type) as container:
+    with video.opened(source, media_type) as container:
         tracks = [s for s in container.streams if s.type in ("video", "audio") and not s.disposition & 0x400]
         hashers = {track.index: (track.type, hashlib.sha256()) for track in tracks}  # a track dies with its container
         try:

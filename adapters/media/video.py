@@ -16,16 +16,18 @@ import av.error
 import av.logging
 
 from adapters.media.header import check_size
+from adapters.media.video_container import read_layout, refuse_if_cut, refused_if_cut
+from adapters.media.video_frames import view_of
 from domain.errors import MediaRejected
 from domain.media import Inspection, Limits, RawMetadata
 
-__all__ = ["inspect", "read_metadata"]
+__all__ = ["CONTAINERS", "inspect", "opened", "read_metadata", "video_stream"]
 
 av.logging.set_level(av.logging.PANIC)
 
 _HEAD_FRAMES = 30  # about one group of pictures
 _TAIL_FRAMES = 30
-_CONTAINERS = {
+CONTAINERS = {
     "video/mp4": "mp4",
     "video/quicktime": "mov",
     "video/3gpp": "3gp",
@@ -38,24 +40,27 @@ def inspect(source: Path, media_type: str, limits: Limits) -> Inspection:
     """Decode the first frames and those after the last key frame.
 
     Raises:
-        MediaRejected: no video track, over a limit, unknown codec or undecodable.
+        MediaRejected: cut short, no video track, over a limit, unknown codec or undecodable.
     """
     notes: list[str] = []
-    with _opened(source, media_type) as container:
-        stream = _video_stream(container)
+    layout = read_layout(source, media_type)
+    with refused_if_cut(layout), opened(source, media_type) as container:
+        stream = video_stream(container)
         check_size(stream.width or 0, stream.height or 0, limits)
+        refuse_if_cut(layout, container)
+        _check_length(container, stream, limits)
         first = _decode_head(container, stream)
         if container.duration and container.duration > 2_000_000:
             notes += _decode_tail(container, stream)
-        width, height = _upright(first)
+        width, height = _upright(first, stream)
         return Inspection(media_type, "video", width, height, max(1, stream.frames), tuple(notes))
 
 
 def read_metadata(source: Path, media_type: str, limits: Limits) -> RawMetadata:
     """Tags of the container and of its first video track, its duration, codec and rotation."""
     notes: list[str] = []
-    with _opened(source, media_type) as container:
-        stream = _video_stream(container)
+    with opened(source, media_type) as container:
+        stream = video_stream(container)
         check_size(stream.width or 0, stream.height or 0, limits)
         tags: dict[str, str | int | float | list[float]] = {}
         for name, value in itertools.islice({**stream.metadata, **container.metadata}.items(), 200):
@@ -71,7 +76,7 @@ def read_metadata(source: Path, media_type: str, limits: Limits) -> RawMetadata:
         try:
             first = next(container.decode(stream))
             rotation = int(first.rotation) % 360
-            width, height = _upright(first)
+            width, height = _upright(first, stream)
         except (av.error.FFmpegError, StopIteration):
             notes.append("the first picture of the video could not be decoded; its rotation is not known")
         tags["Container:rotation"] = rotation
@@ -79,9 +84,14 @@ def read_metadata(source: Path, media_type: str, limits: Limits) -> RawMetadata:
 
 
 @contextmanager
-def _opened(source: Path, media_type: str) -> Iterator[Any]:
+def opened(source: Path, media_type: str) -> Iterator[Any]:
+    """The file as a PyAV container, with the demuxer that its content calls for.
+
+    Raises:
+        MediaRejected: it can't be opened, or a fault of FFmpeg's leaves the context.
+    """
     try:
-        with av.open(str(source), format=_CONTAINERS[media_type], metadata_errors="replace") as container:
+        with av.open(str(source), format=CONTAINERS[media_type], metadata_errors="replace") as container:
             yield container
     except av.error.MemoryError as error:
         raise MemoryError(str(error)) from error
@@ -90,7 +100,12 @@ def _opened(source: Path, media_type: str) -> Iterator[Any]:
         raise MediaRejected("corrupt", f"the video is damaged and can't be decoded ({said[:200]})") from error
 
 
-def _video_stream(container: Any) -> Any:
+def video_stream(container: Any) -> Any:
+    """The first video track that is no cover picture, decoding in one thread.
+
+    Raises:
+        MediaRejected: there is none, or its codec is not known.
+    """
     stream = next((s for s in container.streams.video if not s.disposition & 0x400), None)  # 0x400: a cover picture
     if stream is None:
         raise MediaRejected("not_media", "the file has no video track")
@@ -98,6 +113,19 @@ def _video_stream(container: Any) -> Any:
         raise MediaRejected("unsupported", "the video is coded in a way that PhotoVault does not read")
     stream.codec_context.thread_count = 1
     return stream
+
+
+def _check_length(container: Any, stream: Any, limits: Limits) -> None:
+    """Refuse a video by its stated length. What it states may be wrong; what is decoded of it is limited by time."""
+    seconds = max((container.duration or 0) / 1_000_000, float((stream.duration or 0) * (stream.time_base or 0)))
+    if seconds > limits.max_duration_seconds:
+        hours, taken = seconds / 3600, limits.max_duration_seconds / 3600
+        raise MediaRejected("too_long", f"the video says that it lasts {hours:,.1f} hours; at most {taken:g} are taken")
+    if stream.frames > limits.max_video_frames:
+        raise MediaRejected(
+            "too_many_frames",
+            f"the video says that it has {stream.frames:,} frames; at most {limits.max_video_frames:,} are taken",
+        )
 
 
 def _decode_head(container: Any, stream: Any) -> Any:
@@ -120,5 +148,6 @@ def _decode_tail(container: Any, stream: Any) -> list[str]:
     return []
 
 
-def _upright(frame: Any) -> tuple[int, int]:
-    return (frame.height, frame.width) if int(frame.rotation) % 180 else (frame.width, frame.height)
+def _upright(frame: Any, stream: Any) -> tuple[int, int]:
+    view = view_of(frame, stream.sample_aspect_ratio)
+    return view.width, view.height

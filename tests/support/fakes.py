@@ -20,11 +20,25 @@ from adapters.local.views import SqliteViewStore
 from adapters.media.sidecar import read_sidecar
 from domain.commits import Commit, split_stream
 from domain.errors import MediaRejected, NotFound
+from domain.events import TranscodePlanned, VideoAnalyzed
 from domain.eventstore import EventStore
-from domain.media import Hashed, Inspection, Limits, RawMetadata, RawSidecar, Rendered, RenditionFile
+from domain.media import (
+    EmbeddedVideo,
+    Hashed,
+    Inspection,
+    Limits,
+    MotionFile,
+    RawMetadata,
+    RawSidecar,
+    Rendered,
+    RenditionFile,
+)
 from domain.parking import Parking
 from domain.pipeline import PIPELINE
-from domain.ports import Delivery, Row, ViewTable
+from domain.ports import Delivery, Row, Scanner, ViewTable
+from domain.scanning import NoScanner, Serving
+from domain.streaming import Encoded, EncodedFile, Joined, Segment
+from domain.video import AudioTrack, PosterPicture, PreviewFile, VideoQuality, VideoReport, VideoTrack
 from events_schema.codec import EventCodec
 from photovault.config import Settings
 from photovault.lookalikes import IndexedLookalikes
@@ -57,7 +71,7 @@ class FakeMediaEngine:
         self._lock = threading.Lock()
 
     def misbehave(self, mark: str, call: str, *errors: Exception) -> None:
-        """Raise these errors, one a call, when `call` ("inspect", "read_metadata", "render") meets the mark."""
+        """Raise these errors, one a call, when `call` ("inspect", "render", "analyze_video" ...) meets the mark."""
         self._errors.setdefault((call, mark), []).extend(errors)
 
     def inspect(self, source: Path) -> Inspection:
@@ -75,6 +89,10 @@ class FakeMediaEngine:
         """The real reader: it decodes no picture."""
         return read_sidecar(source, Limits(), kind=kind)
 
+    def extract_video(self, source: Path, embedded: EmbeddedVideo, into: Path) -> MotionFile:
+        """No fake photo holds a video."""
+        raise MediaRejected("not_media", "there is no video in it")
+
     def render(self, source: Path, into: Path) -> Rendered:
         """Two files that hold the picture's mark."""
         *_, mark = self._look("render", source)
@@ -84,6 +102,51 @@ class FakeMediaEngine:
             place.write_text(f"{name} of {mark}")
             files.append(RenditionFile(name, "jpeg", str(place), size, size, place.stat().st_size))
         return Rendered(tuple(files), "AAAA", "fake 1")
+
+    def analyze_video(self, source: Path, into: Path) -> VideoReport:
+        """A poster that `render` takes, and a preview, that hold the video's mark; three seconds long."""
+        _, width, height, _, mark = self._look("analyze_video", source)
+        poster, preview = into / "poster.jpeg", into / "preview.webp"
+        poster.write_text(f"FAKE image {width} {height} -\nposter of {mark}\n")
+        preview.write_text(f"preview of {mark}")
+        return VideoReport(
+            container="mp4",
+            brand="isom",
+            duration_ms=3000,
+            bitrate=1_000_000,
+            fast_start=True,
+            fragmented=False,
+            video=VideoTrack(
+                codec="hevc", width=width, height=height, coded_width=width, coded_height=height, frame_rate=30.0
+            ),
+            audio=AudioTrack(codec="pcm_s16le", channels=2, sample_rate=48_000),
+            audio_tracks=1,
+            web_obstacles=(),
+            quality=VideoQuality(verdict="good", samples=8),
+            poster=PosterPicture(
+                path=str(poster),
+                format="jpeg",
+                width=width,
+                height=height,
+                bytes=poster.stat().st_size,
+                at_ms=1500,
+                sharpness=20.0,
+                brightness=0.5,
+                contrast=0.2,
+                candidates=8,
+            ),
+            preview=PreviewFile(
+                path=str(preview),
+                format="webp",
+                width=320,
+                height=180,
+                bytes=preview.stat().st_size,
+                frames=8,
+                duration_ms=2000,
+            ),
+            strip=None,
+            engine="fake 1",
+        )
 
     def pixel_hash(self, source: Path) -> Hashed:
         """The hash of the mark."""
@@ -95,6 +158,46 @@ class FakeMediaEngine:
         mark = source.read_text().partition(" of ")[2]
         known = self.looks.get(mark, hashlib.sha256(mark.encode()).hexdigest()[:16])
         return Hashed(known, "" if known else "it is blank")
+
+    def encode(self, source: Path, into: Path, found: VideoAnalyzed, planned: TranscodePlanned, part: int) -> Encoded:
+        """One file for each rendition, or one for the sound, that holds the video's mark and the part's number."""
+        *_, mark = self._look("encode", source)
+        audio = planned.parts[part].media == "audio"
+        files = []
+        for name in ["audio"] if audio else [rung.name for rung in planned.renditions]:
+            place = into / f"{name}.mp4"
+            place.write_text(f"{name} of {mark}, part {part}")
+            size = place.stat().st_size
+            files.append(
+                EncodedFile(
+                    rendition=name,
+                    path=str(place),
+                    bytes=size,
+                    head_bytes=4,
+                    head_sha256=hashlib.sha256(name.encode()).hexdigest(),
+                    timescale=1000,
+                    segments=(Segment(size - 4, 3000),),
+                    codecs="mp4a.40.2" if audio else "avc1.640028",
+                )
+            )
+        return Encoded(files=tuple(files), engine="fake 1")
+
+    def join(
+        self,
+        source: Path,
+        into: Path,
+        found: VideoAnalyzed,
+        planned: TranscodePlanned,
+        pictures: Sequence[Path],
+        sound: Path | None,
+        *,
+        copy_sound: bool,
+    ) -> Joined:
+        """All that it is given, one behind the other."""
+        self._look("join", source)
+        place = into / "video.mp4"
+        place.write_bytes(b"".join(path.read_bytes() for path in [*pictures, *([sound] if sound else [])]))
+        return Joined(str(place), place.stat().st_size)
 
     def cpu_seconds(self) -> float:
         """It costs nothing."""
@@ -166,8 +269,10 @@ class MemoryVault:
         clock: Clock | None = None,
         steps: Steps = STEP_FUNCTIONS,
         owner: str = OWNER,
+        scanner: Scanner | None = None,
+        serving: Serving | None = None,
     ) -> None:
-        self.settings = Settings(Path("nowhere"), owner, 1)
+        self.settings = Settings(Path("nowhere"), owner, 1, serving=serving or Serving())
         self.clock = clock or Clock(step_ms=1)
         self.commits = SqliteCommitStore(":memory:")
         self.views = SqliteViewStore(":memory:")
@@ -191,8 +296,10 @@ class MemoryVault:
             self.media,
             lambda *_: None,
             self.scratch,
-            self.lookalikes,
+            lookalikes=self.lookalikes,
             geocoder=GEOCODER,
+            scanner=scanner or NoScanner(),
+            serving=self.settings.serving,
         )
         self.worker = Worker(steps, self.ports, self.clock)
         self.generations.ensure(empty=True)

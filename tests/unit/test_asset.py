@@ -22,11 +22,13 @@ from domain.pipeline import STEPS
 from tests.support.factories import (
     NOW,
     STREAM,
+    analyzed,
     duplicate,
     failed,
     given_up,
     metadata,
     place,
+    poster,
     processed,
     quarantined,
     recorded,
@@ -87,12 +89,28 @@ class TestBegin:
     def test_validation_makes_metadata_and_renditions_due(self) -> None:
         assert set(given(uploaded(), validated()).asset.due()) == {"metadata", "renditions"}
 
+    def test_validation_of_a_video_makes_metadata_and_its_analysis_due(self) -> None:
+        assert set(given(uploaded(), video()).asset.due()) == {"metadata", "video"}
+
+    def test_a_poster_makes_renditions_due_in_the_commit_of_its_analysis(self) -> None:
+        asset = given(uploaded(), video(), metadata(), [analyzed(), poster()]).asset
+        assert set(asset.due()) == {"renditions", "transcode"}
+        assert (asset.video, asset.poster) == (analyzed(), poster())
+        given(uploaded(), video(), metadata(), [analyzed(), poster()], skipped("transcode")).when_ends(
+            renditions()
+        ).then(renditions(), processed())
+
+    def test_a_video_that_can_t_be_analysed_ends_without_renditions(self) -> None:
+        given(uploaded(), video(), metadata()).when_ends(given_up("video")).then(
+            given_up("video"), processed("given_up")
+        )
+
     def test_an_unknown_step_is_never_due(self) -> None:
         assert begin(given(uploaded()).asset, "polish") is None
 
     def test_a_step_that_ended_is_not_due(self) -> None:
         asset = given(*whole_life()).asset
-        assert [begin(asset, name) for name in STEPS if begin(asset, name)] == []
+        assert [begin(asset, name) for name in STEPS] == [None] * len(STEPS)
 
     def test_after_a_failure_the_next_attempt_has_the_next_number(self) -> None:
         attempt = begin(given(uploaded(), failed("validate", 1), failed("validate", 2)).asset, "validate")
@@ -361,10 +379,8 @@ class TestReprocess:
         past = [uploaded(), validated(), metadata(), [given_up("renditions"), processed("given_up")]]
         given(*past, reprocess("renditions")).when_ends(renditions()).then(renditions(), processed())
 
-    def test_what_does_not_apply_to_a_video_is_not_asked_of_it(self) -> None:
-        given(uploaded(), video(), [metadata(), processed()]).when(
-            request_reprocess, "renditions", "all"
-        ).then_nothing()
+    def test_what_does_not_apply_to_a_picture_is_not_asked_of_it(self) -> None:
+        given(*whole_life()).when(request_reprocess, "video", "all").then_nothing()
 
     def test_a_step_that_is_younger_than_the_asset_is_not_due_but_can_be_asked_for(self) -> None:
         past = [uploaded(), validated(), [metadata(), processed()]]  # in the days before there were renditions

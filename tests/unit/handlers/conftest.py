@@ -12,6 +12,7 @@ import pytest
 
 from domain.commits import Commit
 from domain.eventstore import EventStore
+from domain.scanning import Serving
 from events_schema.codec import EventCodec
 from handlers.observe import logger
 from photovault.lookalikes import IndexedLookalikes
@@ -61,6 +62,7 @@ class NamedParts:
 
     default_owner: str | None = None
     stage = "test"
+    serving = Serving()
 
 
 class FakeCloud(MemoryVault):

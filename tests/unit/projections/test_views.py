@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec import structs
 
 from domain.media import Camera, Position, TakenAt
 from projections.files import Files, path_key
@@ -11,10 +12,12 @@ from projections.library import Library
 from projections.processing import ProcessingView
 from projections.renditions import Renditions
 from tests.support.factories import (
+    analyzed,
     duplicate,
     failed,
     given_up,
     metadata,
+    poster,
     processed,
     quarantined,
     renditions,
@@ -30,7 +33,8 @@ from tests.support.factories import (
 )
 from tests.support.specs import Projected
 
-VIDEO = [[uploaded("v.mp4")], [video(), skipped("metadata"), skipped("renditions"), processed()]]
+VIDEO = [[uploaded("v.mp4")], [video(), skipped("metadata"), skipped("video"), processed()]]
+FILM = [[uploaded("v.mp4")], [video()], [metadata()], [analyzed(), poster()], [renditions(), processed()]]
 QUARANTINED = [[uploaded("q.jpg")], [quarantined(), processed("quarantined")]]
 
 
@@ -55,6 +59,22 @@ class TestGallery:
             renditions={"small": {"blob": sha("jpeg"), "width": 256, "height": 192, "bytes": 300}},
             place={"city": "Rome", "region": "Lazio", "country": "Italy", "country_code": "IT"},
         ).then_version("a1", 6)
+
+    def test_a_video_has_a_length_a_moving_preview_and_the_pictures_of_its_poster(self) -> None:
+        moving = {"blob": sha("preview"), "width": 320, "height": 180, "bytes": 900}
+        Projected(Gallery()).given("v1", *FILM).then_row(
+            "v1",
+            state="done",
+            kind="video",
+            duration_ms=60_000,
+            preview=moving,
+            renditions={"small": {"blob": sha("jpeg"), "width": 256, "height": 192, "bytes": 300}},
+        )
+
+    def test_a_video_that_is_refused_after_all_shows_neither_picture_nor_preview(self) -> None:
+        Projected(Gallery()).given("v1", *FILM, [quarantined(), processed("quarantined")]).then_row(
+            "v1", preview=None, renditions={}, thumbhash=None
+        )
 
     def test_an_offset_west_of_greenwich_and_of_half_an_hour_is_written_right(self) -> None:
         for minutes, text in ((-210, "-03:30"), (0, "+00:00"), (None, ""), (765, "+12:45")):
@@ -114,6 +134,15 @@ class TestRenditions:
         assert [(r["name"], r["format"], r["bytes"]) for r in shown["renditions"]] == [
             ("small", "jpeg", 300),
             ("small", "webp", 200),
+        ]
+
+    def test_a_video_s_poster_and_preview_are_listed_and_outlive_a_new_rendition(self) -> None:
+        [row] = Projected(Renditions()).given("v1", *FILM, [reprocess("renditions")], [renditions(mark="2")]).rows()
+        view = Renditions()
+        shown = view.show(view.decode(row.data), lambda blob: f"/blobs/{blob}")["renditions"]
+        assert [(r["name"], r["format"], r["path"]) for r in shown[2:]] == [
+            ("poster", "jpeg", f"/blobs/{sha('poster')}"),
+            ("preview", "webp", f"/blobs/{sha('preview')}"),
         ]
 
     def test_an_upload_has_an_original_and_nothing_else(self) -> None:
@@ -176,8 +205,22 @@ class TestProcessing:
                 "assets": {"total": 1, "done": 1},
                 "step:validate": {"done": 1},
                 "step:metadata": {"skipped": 1},
-                "step:renditions": {"skipped": 1},
+                "step:video": {"skipped": 1},
             }
+        )
+
+    def test_renditions_of_a_video_wait_for_its_poster(self) -> None:
+        analysis = {"step:validate": {"done": 1}, "step:metadata": {"done": 1}, "step:video": {"done": 1}}
+        Projected(ProcessingView()).given("v1", *FILM[:3]).then_totals(
+            {"assets": {"total": 1, "processing": 1}} | analysis | {"step:video": {"waiting": 1}}
+        )
+        Projected(ProcessingView()).given("v1", *FILM[:4]).then_totals(
+            {"assets": {"total": 1, "processing": 1}}
+            | analysis
+            | {"step:renditions": {"waiting": 1}, "step:transcode": {"waiting": 1}}
+        )
+        Projected(ProcessingView()).given("v1", *FILM).then_totals(
+            {"assets": {"total": 1, "done": 1}} | analysis | {"step:renditions": {"done": 1}}
         )
 
     def test_a_request_makes_its_step_wait_again(self) -> None:
@@ -229,6 +272,37 @@ class TestLibrary:
                 "country:Italy": {"assets": 1},
             }
         )
+
+    def test_the_length_of_videos_is_added_up(self) -> None:
+        both = Projected(Library()).given("v1", *FILM).given("v2", *FILM[:3], [analyzed(duration_ms=1500), poster()])
+        both.then_totals(
+            {
+                "library": {
+                    "assets": 2,
+                    "original_bytes": 2000,
+                    "rendition_bytes": 500,
+                    "renditions": 2,
+                    "with_place": 2,
+                    "duration_ms": 61_500,
+                },
+                "kind:video": {"assets": 1, "original_bytes": 1000, "duration_ms": 60_000},
+                "type:video/mp4": {"assets": 1, "original_bytes": 1000},
+                "year:2024": {"assets": 1},
+                "camera:Canon EOS 40D": {"assets": 1},
+            }
+        )
+
+    def test_a_video_of_unknown_length_adds_none(self) -> None:
+        [row] = Projected(Library()).given("v1", *FILM[:3], [analyzed(duration_ms=None), poster()]).rows()
+        assert "duration_ms" not in Library().totals(Library().decode(row.data))["library"]
+
+    def test_copies_for_the_web_count_with_what_they_save(self) -> None:
+        made = renditions()
+        copy = structs.replace(made.renditions[0], name="web", size_bytes=400)
+        copied = structs.replace(made, renditions=(*made.renditions, copy), original_bytes=1000, saved_bytes=600)
+        [row] = Projected(Library()).given("a1", [uploaded()], [validated()], [copied]).rows()
+        own = Library().totals(Library().decode(row.data))["library"]
+        assert (own["web_bytes"], own["saved_bytes"], own["rendition_bytes"]) == (400, 600, 900)
 
     def test_what_is_quarantined_after_all_leaves_kind_year_and_camera(self) -> None:
         past = [*whole_life(), [reprocess("validate")], [quarantined(), processed("quarantined")]]
