@@ -127,7 +127,6 @@ class Vault:
             geocoder=OfflineGeocoder(),
             scanner=self.scanner,
             serving=self.settings.serving,
-            geocoder=OfflineGeocoder(),
         )
         return Worker(STEP_FUNCTIONS, ports, self.clock)
 

@@ -233,7 +233,6 @@ class Cloud:
             geocoder=OfflineGeocoder(),
             scanner=self.scanner,
             serving=self.settings.serving,
-            geocoder=OfflineGeocoder(),
         )
         return Worker(STEP_FUNCTIONS, ports, self.clock)
 

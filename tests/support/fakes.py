@@ -300,7 +300,6 @@ class MemoryVault:
             geocoder=GEOCODER,
             scanner=scanner or NoScanner(),
             serving=self.settings.serving,
-            geocoder=GEOCODER,
         )
         self.worker = Worker(steps, self.ports, self.clock)
         self.generations.ensure(empty=True)
