@@ -93,7 +93,10 @@ def is_raw(media_type: str) -> bool:
 
 
 def meetings(shot: Shot) -> tuple[Meeting, ...]:
-    """Where a file meets its like; most files meet by name only, and most of those meet nobody."""
+    """Where a file meets its like; most files meet by name only, and most of those meet nobody. What is not known to be
+    a picture or a video meets nobody."""
+    if not shot.media_type:
+        return ()
     return tuple(meeting for meeting in (_live(shot), _burst(shot), _name(shot)) if meeting)
 
 

@@ -43,7 +43,7 @@ class StreamingLimits(Struct, frozen=True):
     clip_ms: int = 10_000  # what is shorter is fetched as a whole before a player would change the rendition
     segment_seconds: int = 6
     gop_seconds: int = 2
-    part_megapixels: float = 6_000.0  # of work in one part, see `work_per_frame`; measured: 45 a second and core
+    part_megapixels: float = 6_000.0  # of work in one part, see `work_per_frame`; measured: 60 a second and core
     unknown_duration_ms: int = 4 * 3600_000  # where a container does not say: one part that ends with the video
 
 

@@ -42,7 +42,7 @@ def extract_metadata(asset: Asset, attempt: Attempt, ports: Ports) -> Sequence[E
         suffix = f"#{number + 1}" if number else ""  # the newest sidecar's without a number
         tags |= {f"Sidecar{suffix}:{name}": value for name, value in sidecar.tags.items()}
     shot = Shot(
-        media_type=asset.validated.media_type if asset.validated else "",
+        media_type=asset.validated.media_type if asset.validated and not asset.quarantined else "",
         file_name=uploaded.file_name,
         path=uploaded.path,
         taken_at=own_clock(facts.taken_at, facts.alternatives),

@@ -85,6 +85,7 @@ def encode_audio(
 
 
 def _copied(opened: Opened, output: Any, lead: Fraction, notes: list[str]) -> int:
+    _check_codec(opened.audio)
     stream = output.add_stream_from_template(opened.audio)
     clock, written = opened.clock(opened.audio), 0
     last = None
@@ -230,6 +231,8 @@ def join_mp4(
         primed = [_primed(track) for track in tracks]  # every track must be known before the first packet is written
         for _, stream, packet, time_base, origin in heapq.merge(*primed, key=lambda item: item[0]):
             _mux(output, stream, packet, time_base, origin)
+    if not path.exists():  # it is made with the first packet
+        raise MediaRejected("corrupt", "the video has no packet that can be copied")
     return Joined(path=str(path), bytes=path.stat().st_size)
 
 
@@ -264,6 +267,7 @@ def _stretches(output: Any, paths: Sequence[str], lead: Fraction) -> Iterator[_I
 
 def _original(output: Any, opened: Opened, track: Any) -> Iterator[_Item]:
     """A track's packets as the original has them, on the clock that both tracks share."""
+    _check_codec(track)
     stream = output.add_stream_from_template(track)
     clock = opened.clock(track)
     last: int | None = None
@@ -280,6 +284,12 @@ def _original(output: Any, opened: Opened, track: Any) -> Iterator[_Item]:
                 packet.pts = packet.dts
         last = packet.dts
         yield clock.seconds(packet.dts), stream, packet, clock.time_base, clock.origin
+
+
+def _check_codec(track: Any) -> None:
+    """A plan copies nothing else; a file that has changed its mind since the analysis is not trusted."""
+    if track is None or track.codec_context.name not in ("h264", "aac"):
+        raise MediaRejected("unsupported", "the track is not H.264 or AAC: it can't be copied into the MP4")
 
 
 def _mux(output: Any, stream: Any, packet: Any, time_base: Fraction, origin: Fraction) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -23,6 +24,7 @@ av.logging.set_level(av.logging.PANIC)
 
 ENGINE = f"FFmpeg {av.ffmpeg_version_info}, libx264 by PyAV {av.__version__}"
 
+_OURS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)  # not the file's fault
 _COVER = 0x400  # AV_DISPOSITION_ATTACHED_PIC
 _FURTHER_BACK_SECONDS = (0, 10, 60)  # when a seek landed too late: before what was asked for, then the beginning
 
@@ -85,6 +87,8 @@ def open_source(source: Path, format: str, limits: Limits) -> Iterator[Opened]: 
     except av.error.MemoryError as error:
         raise MemoryError(str(error)) from error
     except av.error.FFmpegError as error:
+        if error.errno in _OURS:
+            raise OSError(error.errno, f"what is encoded could not be written: {error.strerror}") from error
         said = " ".join(str(error.strerror or error).split())
         raise MediaRejected("corrupt", f"the video is damaged and can't be encoded ({said[:200]})") from error
 

@@ -30,6 +30,18 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "read_sidecar": {"kind": "xmp"},
     "pixel_hash": {},
     "perceptual_hash": {},
+    "encode_video": {
+        "into": "{into}",
+        "format": "{format}",
+        "first": 0,
+        "end": 100_000,
+        "rate": (30, 1),
+        "gop": 60,
+        "segment": 180,
+        "rungs": [{"name": "240p", "width": 320, "height": 240, "max_bitrate": 400_000}],
+    },
+    "encode_audio": {"into": "{into}", "format": "{format}", "copy": False, "rate": (30, 1)},
+    "join_mp4": {"into": "{into}", "format": "{format}", "rate": (30, 1), "pictures": (), "copy_sound": True},
 }
 """What each call is given besides the file."""
 
@@ -46,7 +58,8 @@ def test_every_call_that_meets_a_strangers_file_is_fuzzed() -> None:
 
 def call(engine: SandboxedMediaEngine, name: str, source: Path, into: Path) -> str:
     """One call: "answered", or the reason for which it was not."""
-    told = {"{into}": str(into), "{size}": source.stat().st_size}
+    container = {".mkv": "matroska", ".webm": "webm", ".mov": "mov"}.get(source.suffix, "mp4")
+    told = {"{into}": str(into), "{size}": source.stat().st_size, "{format}": container}
     given = {key: told.get(value, value) if isinstance(value, str) else value for key, value in OPTIONS[name].items()}
     into.mkdir(exist_ok=True)
     try:

@@ -92,6 +92,7 @@ class TestMeetings:
             shot("/a/IMG_1.MOV", MOV),
             shot("/a/a.png", "image/png"),
             shot("/a/.jpg"),
+            live("/a/IMG_1.HEIC", "", "1745E022-9712-43C7-B024-F308EC6413CB"),
         ],
     )
     def test_a_long_video_or_one_without_a_time_and_a_drawing_have_no_twin(self, alone: Shot) -> None:

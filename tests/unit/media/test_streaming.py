@@ -77,6 +77,25 @@ class TestStretches:
         assert [number_of(image) for _, image in shown] == list(range(150))
         assert [at for at, _ in shown] == pytest.approx([(n + LEAD_FRAMES) / 30 for n in range(150)], abs=1e-4)
 
+    @pytest.mark.parametrize(
+        ("name", "codec", "options", "container"),
+        [
+            ("a.mkv", "libx264", {"g": "40", "bf": "3"}, {}),
+            ("live.mkv", "libx264", {"g": "40"}, {"live": "1"}),  # without an index
+            ("fragmented.mp4", "libx264", {"g": "40"}, {"movflags": "frag_keyframe+empty_moov"}),
+            ("a.webm", "libvpx-vp9", {"deadline": "realtime", "cpu-used": "8", "g": "40"}, {}),
+            ("open-gop.mp4", "libx265", {"preset": "fast", "x265-params": "keyint=25:open-gop=1:log-level=none"}, {}),
+            ("one-key.mp4", "libx264", {"g": "999"}, {}),
+        ],
+        ids=lambda value: value if isinstance(value, str) and "." in value else "",
+    )
+    def test_a_stretch_is_found_in_any_container_and_any_group_of_pictures(
+        self, tmp_path: Path, name: str, codec: str, options: dict[str, str], container: dict[str, str]
+    ) -> None:
+        source = make_video(tmp_path / name, 4, codec=codec, options=options, container_options=container)
+        parts = [encode(source, tmp_path / str(n), n * 33, (n + 1) * 33) for n in range(4)]
+        assert numbers([part.files[0] for part in parts]) == list(range(120))
+
     def test_what_is_behind_the_end_gives_no_file(self, plain: Path, tmp_path: Path) -> None:
         assert encode(plain, tmp_path / "out", 300, 400).files == ()
 
