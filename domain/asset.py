@@ -19,24 +19,30 @@ from domain.events import (
     AssetProcessed,
     AssetSeenAgain,
     AssetUploaded,
+    ChunkEncoded,
+    ChunksEncoded,
     DuplicateFound,
     Event,
     FileQuarantined,
     FileValidated,
+    FingerprintComputed,
     MetadataExtracted,
     Outcome,
     PosterExtracted,
     RenditionsGenerated,
     ReprocessRequested,
     SidecarAttached,
+    Stacked,
     StepFailed,
     StepGivenUp,
     StepRun,
     StepSkipped,
+    TranscodePlanned,
     VideoAnalyzed,
+    VideoTranscoded,
 )
 from domain.media import Kind
-from domain.pipeline import STEPS, Step, runs_after, step_named, steps_after
+from domain.pipeline import STEPS, Step, part_of, runs_after, step_named, steps_after
 
 StepStatus = Literal["due", "failed", "done", "skipped", "given_up", "unasked"]
 """`unasked`: the step is younger than the event that it follows, so that nobody has asked for it; `reprocess` does."""
@@ -71,7 +77,12 @@ class Asset(Struct, frozen=True):
     renditions: RenditionsGenerated | None = None
     video: VideoAnalyzed | None = None
     poster: PosterExtracted | None = None
+    fingerprint: FingerprintComputed | None = None
+    transcode_plan: TranscodePlanned | None = None
+    chunks: dict[int, ChunkEncoded] = {}  # of that plan, by the part's number
+    transcoded: VideoTranscoded | None = None
     duplicate_of: str | None = None
+    stacked: dict[str, Stacked] = {}  # by stack, where it last stood
     paths: tuple[str, ...] = ()
     sidecars: tuple[SidecarAttached, ...] = ()  # the newest of each path, the newest of all last
     steps: dict[str, StepState] = {}
@@ -157,8 +168,22 @@ def _apply(asset: Asset, event: Event, event_id: str) -> Asset:
             changes["video"] = event
         case PosterExtracted():
             changes["poster"] = event
+        case FingerprintComputed():
+            changes["fingerprint"] = event
+        case TranscodePlanned():
+            changes["transcode_plan"], changes["chunks"] = event, {}
+            for name, state in steps.items():
+                part = part_of(name)
+                if part is not None and part >= len(event.parts) and not state.ended:  # of a longer plan before
+                    steps[name] = structs.replace(state, status="unasked")
+        case ChunkEncoded():
+            changes["chunks"] = asset.chunks | {event.part: event}
+        case VideoTranscoded():
+            changes["transcoded"] = event
         case DuplicateFound():
             changes["duplicate_of"] = event.of
+        case Stacked():
+            changes["stacked"] = {**asset.stacked, **{each.stack: each for each in place(asset, event)}}
         case AssetProcessed():
             changes["processed"] = event.state
             for name, state in steps.items():
@@ -202,6 +227,11 @@ class Attempt(Struct, frozen=True):
     caused_by: str
     name: str  # of the run: the step's, with the part's number behind it where parts run side by side
 
+    @property
+    def part(self) -> int | None:
+        """Number of the part that this run is for; None where a step has no parts."""
+        return part_of(self.name)
+
     def cause(self, asset: Asset) -> Cause:
         """Who and why, for the commit that ends this attempt; the same however often it is delivered."""
         return Cause(
@@ -237,6 +267,12 @@ def attach(asset: Asset, sidecar: SidecarAttached) -> Sequence[Event]:
     return () if known else (sidecar,)
 
 
+def place(asset: Asset, stacked: Stacked) -> Sequence[Stacked]:
+    """A stack says where the asset stands. Nothing when a later version of the same stack has spoken already."""
+    known = asset.stacked.get(stacked.stack)
+    return (stacked,) if known is None or known.stack_version < stacked.stack_version else ()
+
+
 def begin(asset: Asset, step_name: str) -> Attempt | None:
     """Whether a step may be attempted now: None when it is not due (already ended, or never asked for)."""
     state, step = asset.steps.get(step_name), step_named(step_name)
@@ -246,8 +282,9 @@ def begin(asset: Asset, step_name: str) -> Attempt | None:
 
 
 def finish(asset: Asset, attempt: Attempt, found: Sequence[Event]) -> Sequence[Event]:
-    """An attempt came to an end. Adds what follows from it: steps that a copy does not need are skipped, and when
-    nothing is due any more the asset is processed. No events when another delivery ended the same attempt before."""
+    """An attempt came to an end. Adds what follows from it: steps that a copy does not need are skipped, after the last
+    part of a plan its parts can be joined, and when nothing is due any more the asset is processed. No events when
+    another delivery ended the same attempt before."""
     current = begin(asset, attempt.name)
     if current is None or current != attempt:
         return ()
@@ -258,6 +295,10 @@ def finish(asset: Asset, attempt: Attempt, found: Sequence[Event]) -> Sequence[E
     after = asset
     for event in events:
         after = _apply(after, event, "")
+    if any(isinstance(event, TranscodePlanned | ChunkEncoded) for event in found) and _all_parts_done(after):
+        joinable = ChunksEncoded(parts_done=len(after.chunks))
+        events.append(joinable)
+        after = _apply(after, joinable, "")
     if not after.due():
         events.append(AssetProcessed(state=_final_state(after)))
     return events
@@ -287,12 +328,32 @@ def request_reprocess(asset: Asset, step_name: str, reason: str) -> Sequence[Eve
         raise InvalidInput(f"there is no step {step_name!r}; there are: {', '.join(STEPS)}")
     if asset.kind is not None and asset.kind not in step.kinds:
         return ()
+    if step.parallel and step_name == step.name:
+        return tuple(ReprocessRequested(step=run, reason=reason) for run in _parts_to_repeat(asset, step))
     state = asset.steps.get(step_name)
     if state is None:
         raise InvalidInput(f"asset {asset.id} has not come to {step_name} yet: reprocess an earlier step")
     if state.status == "due":
         return ()
     return (ReprocessRequested(step=step_name, reason=reason),)
+
+
+def _parts_to_repeat(asset: Asset, step: Step) -> list[str]:
+    """Parts of the present plan that did not come to a good end; all, when they did."""
+    parts = len(asset.transcode_plan.parts) if asset.transcode_plan else 0
+    runs = {name: state for name, state in asset.steps.items() if name.partition(":")[0] == step.name}
+    present = [name for name in runs if (part_of(name) or 0) < parts]
+    if not present:
+        raise InvalidInput(f"asset {asset.id} has not come to {step.name} yet: reprocess an earlier step")
+    lost = [name for name in present if runs[name].status in ("failed", "given_up", "unasked")]
+    return lost or [name for name in present if runs[name].status != "due"]
+
+
+def _all_parts_done(asset: Asset) -> bool:
+    """Whether every part of the present plan was encoded. The asset's stream puts the last two in an order, so exactly
+    one of them sees it."""
+    planned = asset.transcode_plan
+    return planned is not None and set(asset.chunks) == set(range(len(planned.parts)))
 
 
 def _not_wanted(validated: FileValidated, asset: Asset, found: Sequence[Event]) -> list[Event]:

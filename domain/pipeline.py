@@ -13,12 +13,17 @@ from msgspec import Struct
 
 from domain.events import (
     AssetUploaded,
+    ChunksEncoded,
     Event,
     FileValidated,
+    FingerprintComputed,
     MetadataExtracted,
     PosterExtracted,
+    RenditionsGenerated,
     ReprocessRequested,
     SidecarAttached,
+    TranscodePlanned,
+    VideoAnalyzed,
 )
 from domain.media import Kind
 
@@ -49,11 +54,16 @@ class Step(Struct, frozen=True, kw_only=True):
 
 
 PIPELINE: tuple[Step, ...] = (
-    Step(name="validate", version=1, follows={AssetUploaded: ALL_KINDS}),
+    Step(name="validate", version=2, follows={AssetUploaded: ALL_KINDS}, lease_seconds=400.0),  # a scan, and a decode
     Step(name="metadata", version=2, follows={FileValidated: ALL_KINDS, SidecarAttached: ALL_KINDS}),
     Step(name="place", version=1, follows={MetadataExtracted: ALL_KINDS}),
-    Step(name="renditions", version=1, follows={FileValidated: IMAGES, PosterExtracted: VIDEOS}),
+    Step(name="renditions", version=2, follows={FileValidated: IMAGES, PosterExtracted: VIDEOS}),
     Step(name="video", version=1, follows={FileValidated: VIDEOS}, lease_seconds=180.0),
+    Step(name="fingerprint", version=1, follows={RenditionsGenerated: ALL_KINDS}, lease_seconds=600.0),
+    Step(name="duplicates", version=1, follows={FingerprintComputed: ALL_KINDS}, max_attempts=9),  # waits for a replay
+    Step(name="transcode", version=1, follows={VideoAnalyzed: VIDEOS}),
+    Step(name="encode", version=1, follows={TranscodePlanned: VIDEOS}, parallel=True, lease_seconds=890.0),
+    Step(name="join", version=1, follows={ChunksEncoded: VIDEOS}, lease_seconds=890.0),
 )
 
 STEPS: dict[str, Step] = {step.name: step for step in PIPELINE}
@@ -62,6 +72,12 @@ STEPS: dict[str, Step] = {step.name: step for step in PIPELINE}
 def step_named(run: str) -> Step | None:
     """The step of a run: `transcode` of `transcode`, `encode` of `encode:0003`; None when there is no such step."""
     return STEPS.get(run.partition(":")[0])
+
+
+def part_of(run: str) -> int | None:
+    """The number of the part that a run is for: 3 of `encode:0003`; None of a run without parts."""
+    number = run.partition(":")[2]
+    return int(number) if number.isdecimal() else None
 
 
 def steps_after(event: Event) -> tuple[Step, ...]:

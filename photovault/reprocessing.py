@@ -12,7 +12,7 @@ from domain.asset import Asset, asset_stream, fold, request_reprocess
 from domain.commits import Cause, derive_id, split_stream
 from domain.errors import ConflictError, InvalidInput
 from domain.eventstore import EventStore, Loaded
-from domain.pipeline import STEPS
+from domain.pipeline import STEPS, step_named
 from domain.ports import DeadLetter, Queue
 from photovault.finding import find_asset
 from photovault.vault import Vault
@@ -36,7 +36,7 @@ def reprocess(vault: Vault, step: str, selection: Selection, reason: str, *, dry
     Raises:
         InvalidInput: no such step, nothing selected, or a named asset that never came as far as the step.
     """
-    if step not in STEPS:
+    if step_named(step) is None:
         raise InvalidInput(f"there is no step {step!r}; there are: {', '.join(STEPS)}")
     if not reason.strip() or len(reason) > 2000:
         raise InvalidInput("a reason has 1 to 2,000 characters")
@@ -59,11 +59,12 @@ def _matching(vault: Vault, step: str, selection: Selection) -> Iterator[str]:
         page = vault.views.query(table, owner, limit=_PAGE, cursor=cursor)
         for row in page.rows:
             state: Processing = projection.decode(row.data)
-            progress = state.steps.get(step)
-            if progress is None:
+            runs = [made for name, made in state.steps.items() if step in (name, name.partition(":")[0])]
+            if not runs:
                 continue
-            failed = progress.status in ("failed", "given_up") or (state.state == "quarantined" and step == "validate")
-            older = selection.older_than is not None and 0 < progress.version < selection.older_than
+            failed = any(made.status in ("failed", "given_up") for made in runs)
+            failed = failed or (state.state == "quarantined" and step == "validate")
+            older = selection.older_than is not None and any(0 < made.version < selection.older_than for made in runs)
             if selection.everything or (selection.failed and failed) or older:
                 yield asset_stream(owner, row.key)
         cursor = page.cursor

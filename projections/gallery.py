@@ -17,9 +17,14 @@ from domain.events import (
     PosterExtracted,
     RenditionsGenerated,
     ReprocessRequested,
+    Stacked,
+    StepSkipped,
     VideoAnalyzed,
+    VideoTranscoded,
 )
+from domain.scanning import Safety
 from projections.base import Locate, Projection
+from projections.stacking import Placement, main_of, parts_of, placed
 
 
 class Picture(Struct, frozen=True, array_like=True, gc=False):
@@ -38,6 +43,16 @@ class Named(Struct, frozen=True, array_like=True, gc=False):
     region: str | None
     country: str
     country_code: str
+
+
+class Motion(Struct, frozen=True, array_like=True, gc=False):
+    """The video inside a motion photo."""
+
+    blob: str
+    bytes: int
+    width: int
+    height: int
+    duration_ms: int | None = None
 
 
 class GalleryItem(Struct, frozen=True, array_like=True):
@@ -60,6 +75,12 @@ class GalleryItem(Struct, frozen=True, array_like=True):
     place: Named | None = None
     duration_ms: int | None = None  # of a video
     preview: Picture | None = None  # a video's short moving picture (WebP)
+    plays: str | None = None  # what of a video plays everywhere: "original" or "mp4"; None: not known yet
+    mp4: Picture | None = None
+    stream: str | None = None  # HLS master playlist's blob
+    safety: Safety = "unknown"
+    motion: Motion | None = None
+    stacks: dict[str, Placement] = {}  # where it stands, by stack
 
 
 def _uploaded(item: GalleryItem, event: AssetUploaded, commit: Commit) -> GalleryItem:
@@ -72,11 +93,11 @@ def _uploaded(item: GalleryItem, event: AssetUploaded, commit: Commit) -> Galler
 
 
 def _validated(item: GalleryItem, event: FileValidated, commit: Commit) -> GalleryItem:
-    return structs.replace(item, kind=event.kind, width=event.width, height=event.height)
+    return structs.replace(item, kind=event.kind, width=event.width, height=event.height, safety=event.scan.status)
 
 
 def _described(item: GalleryItem, event: MetadataExtracted, commit: Commit) -> GalleryItem:
-    place, taken = event.position, event.taken_at
+    place, taken, motion = event.position, event.taken_at, event.motion
     return structs.replace(
         item,
         width=event.width,
@@ -87,11 +108,18 @@ def _described(item: GalleryItem, event: MetadataExtracted, commit: Commit) -> G
         longitude=place.longitude if place else None,
         camera=event.camera.name if event.camera else None,
         place=None,  # of a position before; the step `place` names this one
+        motion=Motion(motion.blob, motion.size_bytes, motion.width, motion.height, motion.duration_ms)
+        if motion
+        else None,
     )
 
 
 def _named(item: GalleryItem, event: PlaceResolved, commit: Commit) -> GalleryItem:
     return structs.replace(item, place=Named(event.city, event.region, event.country, event.country_code))
+
+
+def _stacked(item: GalleryItem, event: Stacked, commit: Commit) -> GalleryItem:
+    return structs.replace(item, stacks=placed(item.stacks, event))
 
 
 def _rendered(item: GalleryItem, event: RenditionsGenerated, commit: Commit) -> GalleryItem:
@@ -110,6 +138,21 @@ def _poster(item: GalleryItem, event: PosterExtracted, commit: Commit) -> Galler
     return structs.replace(item, preview=Picture(p.blob, p.width, p.height, p.size_bytes) if p else None)
 
 
+def _transcoded(item: GalleryItem, event: VideoTranscoded, commit: Commit) -> GalleryItem:
+    made = event.mp4
+    return structs.replace(
+        item,
+        plays="original" if event.original_plays else "mp4",
+        mp4=Picture(made.blob, made.width, made.height, made.size_bytes) if made else None,
+        stream=event.master,
+    )
+
+
+def _skipped(item: GalleryItem, event: StepSkipped, commit: Commit) -> GalleryItem:
+    """`transcode` is skipped where the original plays everywhere."""
+    return structs.replace(item, plays="original") if event.run.step == "transcode" else item
+
+
 def _processed(item: GalleryItem, event: AssetProcessed, commit: Commit) -> GalleryItem:
     return structs.replace(item, state=event.state)
 
@@ -120,7 +163,17 @@ def _again(item: GalleryItem, event: ReprocessRequested, commit: Commit) -> Gall
 
 def _quarantined(item: GalleryItem, event: FileQuarantined, commit: Commit) -> GalleryItem:
     """What is refused is never shown, even when an earlier look at it found it harmless."""
-    return structs.replace(item, renditions={}, thumbhash=None, preview=None)
+    return structs.replace(
+        item,
+        renditions={},
+        thumbhash=None,
+        preview=None,
+        plays=None,
+        mp4=None,
+        stream=None,
+        safety="refused",
+        motion=None,
+    )
 
 
 def _offset(minutes: int | None) -> str:
@@ -134,7 +187,7 @@ class Gallery(Projection[GalleryItem]):
     """An owner's assets by the time they were taken, and by state."""
 
     name = "gallery"
-    version = 3
+    version = 5
     about = "an owner's timeline: one row an asset, with date, place, camera and pictures"
     indexes = ("timeline", "state")
     state = GalleryItem
@@ -147,14 +200,28 @@ class Gallery(Projection[GalleryItem]):
         RenditionsGenerated: _rendered,
         VideoAnalyzed: _analyzed,
         PosterExtracted: _poster,
+        VideoTranscoded: _transcoded,
+        StepSkipped: _skipped,
         AssetProcessed: _processed,
         ReprocessRequested: _again,
+        Stacked: _stacked,
     }
 
     def keys(self, state: GalleryItem) -> tuple[str | None, ...]:
-        """By date taken (by upload for an asset without one), and the same within a state."""
+        """By date taken (by upload for an asset without one), and the same within a state. What stands behind another
+        asset is not on the timeline; among the assets of its state it is."""
         when = state.taken_at or state.uploaded_at
-        return when, f"{state.state}#{when}"
+        return (None if main_of(state.stacks) else when), f"{state.state}#{when}"
+
+    def safety(self, state: GalleryItem) -> Safety:
+        """See `Projection.safety`."""
+        return state.safety
+
+    def withhold(self, state: GalleryItem) -> GalleryItem:
+        """Without pictures, and without the placeholder, which is a small picture too."""
+        return structs.replace(
+            state, renditions={}, thumbhash=None, preview=None, plays=None, mp4=None, stream=None, motion=None
+        )
 
     def show(self, state: GalleryItem, locate: Locate) -> dict[str, Any]:
         """The item with a path for each picture."""
@@ -176,6 +243,21 @@ class Gallery(Projection[GalleryItem]):
             "place": structs.asdict(state.place) if state.place else None,
             "duration_ms": state.duration_ms,
             "preview": _shown(state.preview, locate) if state.preview else None,
+            "plays": state.plays,
+            "mp4": _shown(state.mp4, locate) if state.mp4 else None,
+            "stream": locate(state.stream) if state.stream else None,
+            "safety": state.safety,
+            "motion": None
+            if state.motion is None
+            else {
+                "path": locate(state.motion.blob),
+                "width": state.motion.width,
+                "height": state.motion.height,
+                "bytes": state.motion.bytes,
+                "duration_ms": state.motion.duration_ms,
+            },
+            "stacked_under": main_of(state.stacks),
+            "parts": parts_of(state.stacks),
         }
 
 

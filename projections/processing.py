@@ -8,9 +8,13 @@ from domain.commits import Commit
 from domain.events import (
     AssetProcessed,
     AssetUploaded,
+    ChunkEncoded,
+    ChunksEncoded,
     Event,
     FileQuarantined,
     FileValidated,
+    FingerprintComputed,
+    LookalikesFound,
     MetadataExtracted,
     Outcome,
     PlaceResolved,
@@ -21,9 +25,11 @@ from domain.events import (
     StepFailed,
     StepGivenUp,
     StepSkipped,
+    TranscodePlanned,
     VideoAnalyzed,
+    VideoTranscoded,
 )
-from domain.pipeline import runs_after
+from domain.pipeline import part_of, runs_after
 from projections.base import Projection, Totals
 
 COUNTERS = ("done", "skipped", "failed", "given_up", "waiting")
@@ -129,6 +135,17 @@ def _ended(
     return _changed(state, commit, steps, state.state)
 
 
+def _planned(state: Processing, event: TranscodePlanned, commit: Commit) -> Processing:
+    """Parts of a longer plan before are no part of the work any more."""
+    ended = _done(state, event, commit)
+    steps = {name: step for name, step in ended.steps.items() if (part_of(name) or 0) < max(1, len(event.parts))}
+    return _changed(ended, commit, steps, ended.state)
+
+
+def _joinable(state: Processing, event: ChunksEncoded, commit: Commit) -> Processing:
+    return _changed(state, commit, _waiting(state, event, commit), state.state)
+
+
 def _processed(state: Processing, event: AssetProcessed, commit: Commit) -> Processing:
     steps = state.steps
     if any(step.status == "waiting" for step in steps.values()):  # younger than the event it follows: nobody asked
@@ -162,6 +179,12 @@ class ProcessingView(Projection[Processing]):
         RenditionsGenerated: _done,
         VideoAnalyzed: _done,
         PosterExtracted: _poster,
+        FingerprintComputed: _done,
+        LookalikesFound: _done,
+        TranscodePlanned: _planned,
+        ChunkEncoded: _done,
+        ChunksEncoded: _joinable,
+        VideoTranscoded: _done,
         StepSkipped: _skipped,
         StepFailed: _failed,
         StepGivenUp: _given_up,

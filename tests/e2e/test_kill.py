@@ -147,7 +147,7 @@ def every_asset_is_done_once(vault: Vault) -> None:
     for stream, events in streams.items():
         assert fold(stream, events).state == "done"
         ends = Counter(e.event.run.step for e in events if isinstance(e.event, DONE))
-        assert ends == dict.fromkeys(STEPS, 1)
+        assert ends == {name: 1 for name, step in STEPS.items() if "image" in step.kinds}
         assert [e.event for e in events if isinstance(e.event, AssetProcessed)] == [AssetProcessed(state="done")]
         assert not [e for e in events if isinstance(e.event, StepGivenUp)]
         # A failure is recorded where a decoder was killed, and nowhere else.

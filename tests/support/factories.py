@@ -15,10 +15,13 @@ from domain.events import (
     AssetProcessed,
     AssetSeenAgain,
     AssetUploaded,
+    ChunkEncoded,
     DuplicateFound,
     Event,
     FileQuarantined,
     FileValidated,
+    FingerprintComputed,
+    LookalikesFound,
     MetadataExtracted,
     PlaceResolved,
     PosterExtracted,
@@ -31,11 +34,15 @@ from domain.events import (
     StepGivenUp,
     StepRun,
     StepSkipped,
+    TranscodePlanned,
     VideoAnalyzed,
+    VideoTranscoded,
 )
 from domain.eventstore import EventStore
+from domain.likeness import ALGORITHM, Lookalike
 from domain.media import Camera, Position, TakenAt
 from domain.pipeline import STEPS
+from domain.streaming import ChunkFile, Part, Rung, Segment, StreamRendition, VideoFile
 from domain.video import AudioTrack, VideoQuality, VideoTrack
 
 NOW = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
@@ -222,6 +229,66 @@ def poster(mark: str = "", **changes: Any) -> PosterExtracted:
         ),
     }
     return PosterExtracted(**fields | changes)
+
+
+def fingerprint(attempt: int = 1, **changes: Any) -> FingerprintComputed:
+    """Hashes of a picture that looks like no other."""
+    fields: dict[str, Any] = {"pixels": sha("pixels"), "phash": "f0f0a5a53c3c9696", "algorithm": ALGORITHM}
+    return FingerprintComputed(run=run("fingerprint", attempt), **fields | changes)
+
+
+def lookalikes(*matches: Lookalike, attempt: int = 1) -> LookalikesFound:
+    """What a search came to: nothing, unless told."""
+    return LookalikesFound(run=run("duplicates", attempt), matches=matches)
+
+
+def planned(parts: int = 2, **changes: Any) -> TranscodePlanned:
+    """A minute in two renditions, in so many parts."""
+    fields: dict[str, Any] = {
+        "mp4": "encode",
+        "audio": "none",
+        "stream": True,
+        "reasons": ("the pictures are hevc, not H.264",),
+        "frame_rate": (30, 1),
+        "gop_frames": 60,
+        "segment_frames": 180,
+        "renditions": (Rung("1080p", 1920, 1080, 6_000_000), Rung("480p", 854, 480, 1_400_000)),
+        "parts": tuple(Part("video", n * 30_000, (n + 1) * 30_000, n * 900, (n + 1) * 900) for n in range(parts)),
+    }
+    return TranscodePlanned(run=run("transcode"), **fields | changes)
+
+
+def chunk(part: int, attempt: int = 1, names: Sequence[str] = ("1080p", "480p"), mark: str = "") -> ChunkEncoded:
+    """One part: five segments in each rendition."""
+    files = tuple(
+        ChunkFile(
+            rendition=name,
+            blob=sha(f"{name}{part}{mark}"),
+            size_bytes=800 + 5 * 1000,
+            head_bytes=800,
+            head_sha256=sha(name),
+            timescale=30_000,
+            segments=(Segment(1000, 180_000),) * 5,
+            codecs="mp4a.40.2" if name == "audio" else "avc1.640028",
+        )
+        for name in names
+    )
+    encode = StepRun(step=f"encode:{part:04}", version=STEPS["encode"].version, attempt=attempt)
+    return ChunkEncoded(run=encode, part=part, files=files, engine="fake 1")
+
+
+def transcoded(**changes: Any) -> VideoTranscoded:
+    """An MP4 and a stream in one rendition."""
+    fields: dict[str, Any] = {
+        "mp4": VideoFile(sha("mp4"), 5000, 1920, 1080),
+        "master": sha("master"),
+        "renditions": (
+            StreamRendition("1080p", sha("playlist"), 1920, 1080, 6_000_000, 4_000_000, "avc1.640028", 4000),
+        ),
+        "duration_ms": 60_000,
+        "size_bytes": 9000,
+    }
+    return VideoTranscoded(run=run("join"), **fields | changes)
 
 
 def failed(step: str, attempt: int = 1, at: datetime = NOW) -> StepFailed:

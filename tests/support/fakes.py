@@ -20,14 +20,28 @@ from adapters.local.views import SqliteViewStore
 from adapters.media.sidecar import read_sidecar
 from domain.commits import Commit, split_stream
 from domain.errors import MediaRejected, NotFound
+from domain.events import TranscodePlanned, VideoAnalyzed
 from domain.eventstore import EventStore
-from domain.media import Inspection, Limits, RawMetadata, RawSidecar, Rendered, RenditionFile
+from domain.media import (
+    EmbeddedVideo,
+    Hashed,
+    Inspection,
+    Limits,
+    MotionFile,
+    RawMetadata,
+    RawSidecar,
+    Rendered,
+    RenditionFile,
+)
 from domain.parking import Parking
 from domain.pipeline import PIPELINE
-from domain.ports import Delivery, Row, ViewTable
-from domain.video import PosterPicture, PreviewFile, VideoQuality, VideoReport, VideoTrack
+from domain.ports import Delivery, Row, Scanner, ViewTable
+from domain.scanning import NoScanner, Serving
+from domain.streaming import Encoded, EncodedFile, Joined, Segment
+from domain.video import AudioTrack, PosterPicture, PreviewFile, VideoQuality, VideoReport, VideoTrack
 from events_schema.codec import EventCodec
 from photovault.config import Settings
+from photovault.lookalikes import IndexedLookalikes
 from photovault.runtime import catch_up
 from projections import PROJECTIONS, Projection
 from projections.generations import Generations
@@ -51,6 +65,7 @@ class FakeMediaEngine:
     """
 
     def __init__(self) -> None:
+        self.looks: dict[str, str | None] = {}  # mark -> its perceptual hash
         self.calls: list[tuple[str, str]] = []  # (call, mark of the file)
         self._errors: dict[tuple[str, str], list[Exception]] = {}
         self._lock = threading.Lock()
@@ -73,6 +88,10 @@ class FakeMediaEngine:
     def read_sidecar(self, source: Path, kind: str) -> RawSidecar:
         """The real reader: it decodes no picture."""
         return read_sidecar(source, Limits(), kind=kind)
+
+    def extract_video(self, source: Path, embedded: EmbeddedVideo, into: Path) -> MotionFile:
+        """No fake photo holds a video."""
+        raise MediaRejected("not_media", "there is no video in it")
 
     def render(self, source: Path, into: Path) -> Rendered:
         """Two files that hold the picture's mark."""
@@ -98,10 +117,10 @@ class FakeMediaEngine:
             fast_start=True,
             fragmented=False,
             video=VideoTrack(
-                codec="h264", width=width, height=height, coded_width=width, coded_height=height, frame_rate=30.0
+                codec="hevc", width=width, height=height, coded_width=width, coded_height=height, frame_rate=30.0
             ),
-            audio=None,
-            audio_tracks=0,
+            audio=AudioTrack(codec="pcm_s16le", channels=2, sample_rate=48_000),
+            audio_tracks=1,
             web_obstacles=(),
             quality=VideoQuality(verdict="good", samples=8),
             poster=PosterPicture(
@@ -128,6 +147,57 @@ class FakeMediaEngine:
             strip=None,
             engine="fake 1",
         )
+
+    def pixel_hash(self, source: Path) -> Hashed:
+        """The hash of the mark."""
+        *_, mark = self._look("pixel_hash", source)
+        return Hashed(hashlib.sha256(mark.encode()).hexdigest())
+
+    def perceptual_hash(self, source: Path) -> Hashed:
+        """As `looks` says for the mark; else one that is far from all others."""
+        mark = source.read_text().partition(" of ")[2]
+        known = self.looks.get(mark, hashlib.sha256(mark.encode()).hexdigest()[:16])
+        return Hashed(known, "" if known else "it is blank")
+
+    def encode(self, source: Path, into: Path, found: VideoAnalyzed, planned: TranscodePlanned, part: int) -> Encoded:
+        """One file for each rendition, or one for the sound, that holds the video's mark and the part's number."""
+        *_, mark = self._look("encode", source)
+        audio = planned.parts[part].media == "audio"
+        files = []
+        for name in ["audio"] if audio else [rung.name for rung in planned.renditions]:
+            place = into / f"{name}.mp4"
+            place.write_text(f"{name} of {mark}, part {part}")
+            size = place.stat().st_size
+            files.append(
+                EncodedFile(
+                    rendition=name,
+                    path=str(place),
+                    bytes=size,
+                    head_bytes=4,
+                    head_sha256=hashlib.sha256(name.encode()).hexdigest(),
+                    timescale=1000,
+                    segments=(Segment(size - 4, 3000),),
+                    codecs="mp4a.40.2" if audio else "avc1.640028",
+                )
+            )
+        return Encoded(files=tuple(files), engine="fake 1")
+
+    def join(
+        self,
+        source: Path,
+        into: Path,
+        found: VideoAnalyzed,
+        planned: TranscodePlanned,
+        pictures: Sequence[Path],
+        sound: Path | None,
+        *,
+        copy_sound: bool,
+    ) -> Joined:
+        """All that it is given, one behind the other."""
+        self._look("join", source)
+        place = into / "video.mp4"
+        place.write_bytes(b"".join(path.read_bytes() for path in [*pictures, *([sound] if sound else [])]))
+        return Joined(str(place), place.stat().st_size)
 
     def cpu_seconds(self) -> float:
         """It costs nothing."""
@@ -199,8 +269,10 @@ class MemoryVault:
         clock: Clock | None = None,
         steps: Steps = STEP_FUNCTIONS,
         owner: str = OWNER,
+        scanner: Scanner | None = None,
+        serving: Serving | None = None,
     ) -> None:
-        self.settings = Settings(Path("nowhere"), owner, 1)
+        self.settings = Settings(Path("nowhere"), owner, 1, serving=serving or Serving())
         self.clock = clock or Clock(step_ms=1)
         self.commits = SqliteCommitStore(":memory:")
         self.views = SqliteViewStore(":memory:")
@@ -217,7 +289,18 @@ class MemoryVault:
         )
         self.media = FakeMediaEngine()
         self.scratch = Path(tempfile.mkdtemp(prefix="photovault-test-"))
-        self.ports = Ports(self.store, self.blobs, self.media, lambda *_: None, self.scratch, geocoder=GEOCODER)  # type: ignore[arg-type]
+        self.lookalikes = IndexedLookalikes(self.store, self.views, self.checkpoints, self.clock)
+        self.ports = Ports(
+            self.store,
+            self.blobs,  # type: ignore[arg-type]
+            self.media,
+            lambda *_: None,
+            self.scratch,
+            lookalikes=self.lookalikes,
+            geocoder=GEOCODER,
+            scanner=scanner or NoScanner(),
+            serving=self.settings.serving,
+        )
         self.worker = Worker(steps, self.ports, self.clock)
         self.generations.ensure(empty=True)
 
@@ -226,6 +309,10 @@ class MemoryVault:
         if generation is None:
             return self.generations.active(name)[1]
         return self.generations.projection(name).table(generation)
+
+    def locate(self, blob: str) -> str:
+        """Where a blob would be."""
+        return f"blobs/{blob}"
 
     def everything(self) -> list[Commit]:
         """The whole history in the order of its recording."""

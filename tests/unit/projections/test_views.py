@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
+import pytest
+from msgspec import structs
+
+from domain.events import ChunksEncoded
 from domain.media import Camera, Position, TakenAt
 from projections.files import Files, path_key
 from projections.gallery import Gallery
@@ -10,11 +16,13 @@ from projections.processing import ProcessingView
 from projections.renditions import Renditions
 from tests.support.factories import (
     analyzed,
+    chunk,
     duplicate,
     failed,
     given_up,
     metadata,
     place,
+    planned,
     poster,
     processed,
     quarantined,
@@ -24,6 +32,7 @@ from tests.support.factories import (
     sha,
     sidecar,
     skipped,
+    transcoded,
     uploaded,
     validated,
     video,
@@ -157,6 +166,7 @@ class TestProcessing:
             {"assets": {"total": 1, "processing": 1}, "step:validate": {"waiting": 1}}
         ).then_index("attention")
 
+    @pytest.mark.usefixtures("renditions_come_last")
     def test_each_step_has_the_status_of_its_last_outcome(self) -> None:
         past = [[uploaded()], [validated()], [failed("metadata")], [renditions()]]
         Projected(ProcessingView()).given("a1", *past).then_totals(
@@ -207,15 +217,19 @@ class TestProcessing:
         )
 
     def test_renditions_of_a_video_wait_for_its_poster(self) -> None:
-        analysis = {f"step:{name}": {"done": 1} for name in ("validate", "metadata", "place", "video")}
+        analysis = {f"step:{step}": {"done": 1} for step in ("validate", "metadata", "place", "video")}
         Projected(ProcessingView()).given("v1", *FILM[:3]).then_totals(
             {"assets": {"total": 1, "processing": 1}} | analysis | {"step:video": {"waiting": 1}}
         )
         Projected(ProcessingView()).given("v1", *FILM[:4]).then_totals(
-            {"assets": {"total": 1, "processing": 1}} | analysis | {"step:renditions": {"waiting": 1}}
+            {"assets": {"total": 1, "processing": 1}}
+            | analysis
+            | {"step:renditions": {"waiting": 1}, "step:transcode": {"waiting": 1}}
         )
         Projected(ProcessingView()).given("v1", *FILM).then_totals(
-            {"assets": {"total": 1, "done": 1}} | analysis | {"step:renditions": {"done": 1}}
+            {"assets": {"total": 1, "done": 1}}
+            | {name: counts for name, counts in analysis.items() if "waiting" not in counts}
+            | {"step:renditions": {"done": 1}}
         )
 
     def test_a_request_makes_its_step_wait_again(self) -> None:
@@ -284,13 +298,21 @@ class TestLibrary:
                 "type:video/mp4": {"assets": 1, "original_bytes": 1000},
                 "year:2024": {"assets": 1},
                 "camera:Canon EOS 40D": {"assets": 1},
-                "country:Italy": {"assets": 1},
+                "country:IT": {"assets": 1},
             }
         )
 
     def test_a_video_of_unknown_length_adds_none(self) -> None:
         [row] = Projected(Library()).given("v1", *FILM[:3], [analyzed(duration_ms=None), poster()]).rows()
         assert "duration_ms" not in Library().totals(Library().decode(row.data))["library"]
+
+    def test_copies_for_the_web_count_with_what_they_save(self) -> None:
+        made = renditions()
+        copy = structs.replace(made.renditions[0], name="web", size_bytes=400)
+        copied = structs.replace(made, renditions=(*made.renditions, copy), original_bytes=1000, saved_bytes=600)
+        [row] = Projected(Library()).given("a1", [uploaded()], [validated()], [copied]).rows()
+        own = Library().totals(Library().decode(row.data))["library"]
+        assert (own["web_bytes"], own["saved_bytes"], own["rendition_bytes"]) == (400, 600, 900)
 
     def test_what_is_quarantined_after_all_leaves_kind_year_and_camera(self) -> None:
         past = [*whole_life(), [reprocess("validate")], [quarantined(), processed("quarantined")]]
@@ -349,3 +371,39 @@ class TestFiles:
         keys = {path_key(path) for path in ("/" + "x" * 4000, "/" + "x" * 3999, "/ä\udcff\n.jpg", "/日本.jpg")}
         assert len(keys) == 4
         assert all(key.isascii() and len(key) < 100 for key in keys)
+
+
+class TestVideosForTheWeb:
+    PAST: ClassVar = [*FILM[:-1], [renditions()], [planned(2)], [chunk(0)]]
+
+    def test_the_gallery_says_what_plays_and_where_the_stream_is(self) -> None:
+        done = [chunk(1), ChunksEncoded(parts_done=2)]
+        made = transcoded()
+        assert made.mp4 is not None
+        Projected(Gallery()).given("v1", *self.PAST, done, [made, processed()]).then_row(
+            "v1",
+            plays="mp4",
+            mp4={"blob": made.mp4.blob, "width": 1920, "height": 1080, "bytes": 5000},
+            stream=made.master,
+        )
+        Projected(Gallery()).given("v1", *FILM[:-1], [skipped("transcode")]).then_row("v1", plays="original")
+
+    def test_parts_are_counted_with_their_step_and_the_join_waits_for_all(self) -> None:
+        before = {f"step:{step}": {"done": 1} for step in ("validate", "metadata", "place", "video", "renditions")}
+        total = {"assets": {"total": 1, "processing": 1}} | before | {"step:transcode": {"done": 1}}
+        Projected(ProcessingView()).given("v1", *self.PAST).then_totals(
+            total | {"step:encode": {"done": 1, "waiting": 1}}
+        )
+        done = [chunk(1), ChunksEncoded(parts_done=2)]
+        Projected(ProcessingView()).given("v1", *self.PAST, done).then_totals(
+            total | {"step:encode": {"done": 2}, "step:join": {"waiting": 1}}
+        )
+
+    def test_a_shorter_plan_leaves_no_part_of_the_longer_one_behind(self) -> None:
+        past = [*FILM[:-1], [renditions()], [planned(4)], [chunk(0)], [reprocess("transcode")], [planned(1)]]
+        before = {f"step:{step}": {"done": 1} for step in ("validate", "metadata", "place", "video", "renditions")}
+        Projected(ProcessingView()).given("v1", *past).then_totals(
+            {"assets": {"total": 1, "processing": 1}}
+            | before
+            | {"step:transcode": {"done": 1}, "step:encode": {"waiting": 1}}
+        )
