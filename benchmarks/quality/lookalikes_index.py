@@ -9,6 +9,7 @@ store (SQLite, in a file) for its ranges, as `photovault.lookalikes` does. Real 
 
 from __future__ import annotations
 
+import hashlib
 import math
 import random
 import statistics
@@ -20,11 +21,10 @@ from pathlib import Path
 
 from adapters.local.views import SqliteViewStore
 from domain.asset import asset_stream
-from domain.likeness import NEAR, nearest, ranges
+from domain.likeness import BANDS, NEAR, nearest, ranges
 from domain.ports import Row
 from photovault.cost.metering import row_bytes
 from projections.fingerprints import Fingerprint, Fingerprints, asset_in, band_range
-from tests.support.factories import sha
 
 _OWNER = "anna"
 _ROUNDS = 200
@@ -59,10 +59,17 @@ def _hash(dice: random.Random) -> int:
 
 
 def _rows(hashes: list[int]) -> Iterator[Row]:
-    for i, phash in enumerate(hashes):
-        name = f"{sha(str(i))[:26]}"
-        state = Fingerprint(name, 4_000_000, sha(name), phash)
-        yield from _VIEW.other_rows(asset_stream(_OWNER, name), None, state, 7)
+    """The bands' rows in the order of their keys, which a table takes in fast."""
+    names = [hashlib.sha256(str(i).encode()).hexdigest()[:26] for i in range(len(hashes))]
+    for band, cut in enumerate(BANDS):
+        for phash, name in sorted(zip(hashes, names, strict=True), key=lambda each: (cut.of(each[0]), each[1])):
+            prefix = f"{band_range(band, cut.of(phash), 0)[0]}#"
+            state = Fingerprint(name, phash=phash)
+            yield next(
+                row
+                for row in _VIEW.other_rows(asset_stream(_OWNER, name), None, state, 7)
+                if row.key.startswith(prefix)
+            )
 
 
 def _measure(views: SqliteViewStore, hashes: list[int], dice: random.Random) -> None:
