@@ -18,6 +18,7 @@ from photovault import page
 from photovault.auditing import size
 from photovault.vault import Vault
 from projections.fingerprints import Fingerprint, Fingerprints, asset_in, by_range
+from projections.serving import served
 
 __all__ = ["Edge", "Group", "alike", "groups", "write_groups"]
 
@@ -137,7 +138,7 @@ def _group(vault: Vault, reached: dict[str, _Asset], edges: Sequence[Edge], *, m
     names = sorted(reached)
     rows = vault.views.get(table, [(vault.settings.owner, name) for name in names])
     items = [
-        gallery.show(gallery.decode(row.data), vault.locate) | {"size_bytes": reached[name].state.size_bytes}
+        served(gallery, row, vault.locate, vault.settings.serving) | {"size_bytes": reached[name].state.size_bytes}
         for name, row in zip(names, rows, strict=True)
         if row is not None and not row.deleted
     ]

@@ -92,16 +92,17 @@ class TestBegin:
     def test_validation_of_a_video_makes_metadata_and_its_analysis_due(self) -> None:
         assert set(given(uploaded(), video()).asset.due()) == {"metadata", "video"}
 
+    @pytest.mark.usefixtures("renditions_come_last")
     def test_a_poster_makes_renditions_due_in_the_commit_of_its_analysis(self) -> None:
-        asset = given(uploaded(), video(), metadata(), [analyzed(), poster()]).asset
+        asset = given(uploaded(), video(), metadata(), place(), [analyzed(), poster()]).asset
         assert set(asset.due()) == {"renditions", "transcode"}
         assert (asset.video, asset.poster) == (analyzed(), poster())
-        given(uploaded(), video(), metadata(), [analyzed(), poster()], skipped("transcode")).when_ends(
+        given(uploaded(), video(), metadata(), place(), [analyzed(), poster()], skipped("transcode")).when_ends(
             renditions()
         ).then(renditions(), processed())
 
     def test_a_video_that_can_t_be_analysed_ends_without_renditions(self) -> None:
-        given(uploaded(), video(), metadata()).when_ends(given_up("video")).then(
+        given(uploaded(), video(), metadata(), place()).when_ends(given_up("video")).then(
             given_up("video"), processed("given_up")
         )
 

@@ -17,6 +17,7 @@ from tests.support.factories import (
     failed,
     given_up,
     metadata,
+    place,
     planned,
     poster,
     processed,
@@ -31,7 +32,9 @@ from tests.support.factories import (
 from tests.support.specs import given
 
 Past = list[Event | list[Event]]
-BEFORE: Past = [uploaded(), video(), metadata(), [analyzed(), poster()], renditions()]
+pytestmark = pytest.mark.usefixtures("renditions_come_last")
+
+BEFORE: Past = [uploaded(), video(), metadata(), place(), [analyzed(), poster()], renditions()]
 
 
 def test_a_plan_makes_one_run_due_for_each_part() -> None:

@@ -118,7 +118,7 @@ def test_every_decoder_works_behind_the_walls(tmp_path: Path, name: str) -> None
     with SandboxedMediaEngine() as engine:
         assert engine.inspect(path).width == 400
         assert engine.read_metadata(path).width == 400
-        assert len(engine.render(path, into).files) == 6
+        assert {file.name for file in engine.render(path, into).files} >= {"small", "medium", "large"}
 
 
 def test_a_wall_that_the_kernel_refuses_is_told_once(
