@@ -298,7 +298,7 @@ class TestLibrary:
                 "type:video/mp4": {"assets": 1, "original_bytes": 1000},
                 "year:2024": {"assets": 1},
                 "camera:Canon EOS 40D": {"assets": 1},
-                "country:IT": {"assets": 1},
+                "country:Italy": {"assets": 1},
             }
         )
 
@@ -388,6 +388,7 @@ class TestVideosForTheWeb:
         )
         Projected(Gallery()).given("v1", *FILM[:-1], [skipped("transcode")]).then_row("v1", plays="original")
 
+    @pytest.mark.usefixtures("renditions_come_last")
     def test_parts_are_counted_with_their_step_and_the_join_waits_for_all(self) -> None:
         before = {f"step:{step}": {"done": 1} for step in ("validate", "metadata", "place", "video", "renditions")}
         total = {"assets": {"total": 1, "processing": 1}} | before | {"step:transcode": {"done": 1}}
@@ -399,6 +400,7 @@ class TestVideosForTheWeb:
             total | {"step:encode": {"done": 2}, "step:join": {"waiting": 1}}
         )
 
+    @pytest.mark.usefixtures("renditions_come_last")
     def test_a_shorter_plan_leaves_no_part_of_the_longer_one_behind(self) -> None:
         past = [*FILM[:-1], [renditions()], [planned(4)], [chunk(0)], [reprocess("transcode")], [planned(1)]]
         before = {f"step:{step}": {"done": 1} for step in ("validate", "metadata", "place", "video", "renditions")}
