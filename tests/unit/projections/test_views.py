@@ -292,7 +292,7 @@ class TestLibrary:
                 "type:video/mp4": {"assets": 1, "original_bytes": 1000},
                 "year:2024": {"assets": 1},
                 "camera:Canon EOS 40D": {"assets": 1},
-                "country:IT": {"assets": 1},
+                "country:Italy": {"assets": 1},
             }
         )
 
