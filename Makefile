@@ -9,7 +9,7 @@ PIP := -m pip install --quiet --disable-pip-version-check
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo contact-sheet test test-cloud fuzz tools lint lint-template bench cloud build deploy schemas emulator format lock clean
+.PHONY: help demo contact-sheet test test-cloud fuzz tools lint lint-template bench cloud build deploy template schemas emulator format lock clean
 
 help: ## list the tasks
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -53,11 +53,15 @@ lint-template: tools ## lint the template, and see seeded mistakes caught
 
 STAGE ?= dev
 DEPLOY_PARAMETERS := Stage=$(STAGE) $(if $(DEFAULT_OWNER),DefaultOwner=$(DEFAULT_OWNER)) \
-  $(if $(ALARM_EMAIL),AlarmEmail=$(ALARM_EMAIL)) $(if $(BUDGET_USD),BudgetUsd=$(BUDGET_USD))
+  $(if $(ALARM_EMAIL),AlarmEmail=$(ALARM_EMAIL)) $(if $(BUDGET_USD),BudgetUsd=$(BUDGET_USD)) \
+  $(if $(SCAN_IMAGE),ScanImage=$(SCAN_IMAGE)) $(if $(DASHBOARD),Dashboard=$(DASHBOARD))
 deploy: build tools ## deploy to AWS with sam (STAGE= DEFAULT_OWNER= ALARM_EMAIL= BUDGET_USD=); see docs/deploy.md
 	PATH="$(CURDIR)/.venv-sam/bin:$$PATH" sam deploy --template-file template.yaml --stack-name photovault-$(STAGE) --resolve-s3 \
 	  --capabilities CAPABILITY_IAM CAPABILITY_NAMED_IAM CAPABILITY_AUTO_EXPAND --no-fail-on-empty-changeset \
 	  --parameter-overrides $(DEPLOY_PARAMETERS)
+
+template: $(VENV)/.test ## write what template.yaml repeats for each step and view anew (infrastructure/steps.py)
+	$(BIN)/python -m infrastructure.repeated
 
 schemas: $(VENV)/.run ## write events_schema/ anew from domain/events.py
 	$(BIN)/python -m events_schema.generate

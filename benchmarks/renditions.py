@@ -62,7 +62,7 @@ from pathlib import Path
 from adapters.media.images import render
 from domain.media import Limits
 def make(source, into):
-    render(Path(source), Limits(), into=str(into), formats=("jpeg",))
+    render(Path(source), Limits(), into=str(into), formats=("jpeg",), full=False)
 """
 
 _PYVIPS = """
@@ -178,7 +178,7 @@ class _Ours(_Side):
 
     def __init__(self, folder: Path) -> None:
         super().__init__("photovault", [sys.executable, "-c", _OURS + _LOOP], folder, 1)
-        self._engine = SandboxedMediaEngine(formats=("jpeg",))
+        self._engine = SandboxedMediaEngine(formats=("jpeg",), full=False)
         self._folder = folder
 
     def make_all(self, sources: Sequence[Path]) -> float:

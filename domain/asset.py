@@ -25,12 +25,14 @@ from domain.events import (
     Event,
     FileQuarantined,
     FileValidated,
+    FingerprintComputed,
     MetadataExtracted,
     Outcome,
     PosterExtracted,
     RenditionsGenerated,
     ReprocessRequested,
     SidecarAttached,
+    Stacked,
     StepFailed,
     StepGivenUp,
     StepRun,
@@ -75,10 +77,12 @@ class Asset(Struct, frozen=True):
     renditions: RenditionsGenerated | None = None
     video: VideoAnalyzed | None = None
     poster: PosterExtracted | None = None
+    fingerprint: FingerprintComputed | None = None
     transcode_plan: TranscodePlanned | None = None
     chunks: dict[int, ChunkEncoded] = {}  # of that plan, by the part's number
     transcoded: VideoTranscoded | None = None
     duplicate_of: str | None = None
+    stacked: dict[str, Stacked] = {}  # by stack, where it last stood
     paths: tuple[str, ...] = ()
     sidecars: tuple[SidecarAttached, ...] = ()  # the newest of each path, the newest of all last
     steps: dict[str, StepState] = {}
@@ -164,6 +168,8 @@ def _apply(asset: Asset, event: Event, event_id: str) -> Asset:
             changes["video"] = event
         case PosterExtracted():
             changes["poster"] = event
+        case FingerprintComputed():
+            changes["fingerprint"] = event
         case TranscodePlanned():
             changes["transcode_plan"], changes["chunks"] = event, {}
             for name, state in steps.items():
@@ -176,6 +182,8 @@ def _apply(asset: Asset, event: Event, event_id: str) -> Asset:
             changes["transcoded"] = event
         case DuplicateFound():
             changes["duplicate_of"] = event.of
+        case Stacked():
+            changes["stacked"] = {**asset.stacked, **{each.stack: each for each in place(asset, event)}}
         case AssetProcessed():
             changes["processed"] = event.state
             for name, state in steps.items():
@@ -257,6 +265,12 @@ def attach(asset: Asset, sidecar: SidecarAttached) -> Sequence[Event]:
     """A sidecar is found beside a file of the asset. The same bytes at the same path are nothing new."""
     known = any((each.path, each.sha256) == (sidecar.path, sidecar.sha256) for each in asset.sidecars)
     return () if known else (sidecar,)
+
+
+def place(asset: Asset, stacked: Stacked) -> Sequence[Stacked]:
+    """A stack says where the asset stands. Nothing when a later version of the same stack has spoken already."""
+    known = asset.stacked.get(stacked.stack)
+    return (stacked,) if known is None or known.stack_version < stacked.stack_version else ()
 
 
 def begin(asset: Asset, step_name: str) -> Attempt | None:

@@ -11,6 +11,7 @@ PhotoVaultError               a message for a person: what went wrong, what to d
 ├── UnreadableEvent           stored bytes that no known schema version explains; the stream is parked
 ├── ViewUnavailable           a projection has no active generation, or it is mid-switch
 ├── MediaRejected             the file itself is at fault: a retry can't help
+├── ScanFailed                the malware scanner did not come to a verdict
 └── MediaFailed               the decoder did not finish: crashed, out of time, out of memory
     ├── DecoderCrashed
     ├── DecoderKilled
@@ -40,6 +41,7 @@ __all__ = [
     "MediaRejected",
     "NotFound",
     "PhotoVaultError",
+    "ScanFailed",
     "UnreadableEvent",
     "ViewUnavailable",
     "WorkerDied",
@@ -113,7 +115,7 @@ class MediaRejected(PhotoVaultError):
 
     Attributes:
         code: a stable word for programs: `not_media`, `truncated`, `corrupt`, `too_large`, `too_many_pixels`,
-            `too_many_frames`, `unsupported`, `empty`, `infected`.
+            `too_many_frames`, `too_long`, `too_deep`, `polyglot`, `unsupported`, `empty`.
         reason: a sentence for a person.
     """
 
@@ -123,6 +125,24 @@ class MediaRejected(PhotoVaultError):
         super().__init__(reason)
         self.code = code
         self.reason = reason
+
+
+class ScanFailed(PhotoVaultError):
+    """The scanner gave no verdict, so that nobody knows whether the file is harmless.
+
+    Attributes:
+        retryable: whether another attempt may help; it does not where the file is over the scanner's own limits.
+        engine: name and version of the scanner, when it came as far as to say so.
+        signatures: version of its signatures, likewise.
+    """
+
+    def __init__(
+        self, reason: str, *, retryable: bool = True, engine: str | None = None, signatures: str | None = None
+    ) -> None:
+        super().__init__(reason)
+        self.retryable = retryable
+        self.engine = engine
+        self.signatures = signatures
 
 
 class MediaFailed(PhotoVaultError):

@@ -13,7 +13,8 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from msgspec import Meta, Struct
 
-from domain.media import Camera, DateCandidate, Kind, Position, TakenAt
+from domain.likeness import MAX_LOOKALIKES, Lookalike
+from domain.media import Camera, DateCandidate, Kind, MotionVideo, Position, TakenAt
 from domain.streaming import ChunkFile, Part, Rung, StreamRendition, VideoFile
 from domain.video import AudioTrack, VideoQuality, VideoTrack
 
@@ -172,6 +173,7 @@ class Scan(Struct, frozen=True, kw_only=True, gc=False):
     engine: Annotated[str | None, _doc("Name and version of the scanner.")] = None
     signatures: Annotated[str | None, _doc("Version or date of the signature database.")] = None
     threat: Annotated[str | None, _doc("What the scanner calls the find.")] = None
+    reason: Annotated[str, _doc("Why it failed, in a sentence for a person.", max_length=2000)] | None = None
 
 
 class FileValidated(Outcome, frozen=True, kw_only=True):
@@ -194,7 +196,7 @@ class FileValidated(Outcome, frozen=True, kw_only=True):
 class FileQuarantined(Outcome, frozen=True, kw_only=True):
     """The file is refused: kept, never served, never processed further."""
 
-    WHEN = "The content is not a picture or video, is cut short or corrupt, or is over a limit."
+    WHEN = "The content is no picture or video, is cut short, corrupt, infected or two things at once, or over a limit."
     BY = "validate"
 
     code: Annotated[str, _doc("Stable word for programs, e.g. `truncated`.", min_length=1, max_length=64)]
@@ -234,6 +236,10 @@ class MetadataExtracted(Outcome, frozen=True, kw_only=True):
     notes: Notes = ()
     rating: Annotated[int, _doc("Stars from 0 to 5; -1: rejected.", "stars", ge=-1, le=5)] | None = None
     keywords: Annotated[tuple[str, ...], _doc("Keywords that a person gave it.", max_length=100)] = ()
+    motion: Annotated[MotionVideo | None, _doc("The video inside a motion photo.")] = None
+    stacks: Annotated[
+        tuple[str, ...], _doc("Ids of the stacks where it meets files that may belong to it.", max_length=10)
+    ] = ()
 
 
 class PlaceResolved(Outcome, frozen=True, kw_only=True):
@@ -254,10 +260,18 @@ class PlaceResolved(Outcome, frozen=True, kw_only=True):
 
 
 class Rendition(Struct, frozen=True, kw_only=True, gc=False):
-    """One smaller picture, upright, sRGB, without any metadata."""
+    """One picture made of an original, upright, sRGB, without any metadata."""
 
-    name: Annotated[str, _doc("`small`, `medium` or `large`.", min_length=1, max_length=32)]
-    format: Annotated[str, _doc("`jpeg` or `webp`.", min_length=1, max_length=16)]
+    name: Annotated[
+        str,
+        _doc(
+            "`small`, `medium`, `large`; `full` (a JPEG of all pixels, where a browser can't show the original); "
+            "`preview` (the first seconds of an animation, small); `web` (a copy in full size, made on request).",
+            min_length=1,
+            max_length=32,
+        ),
+    ]
+    format: Annotated[str, _doc("`jpeg`, `webp` or `avif`.", min_length=1, max_length=16)]
     blob: BlobKey
     width: Pixels
     height: Pixels
@@ -274,6 +288,10 @@ class RenditionsGenerated(Outcome, frozen=True, kw_only=True):
     thumbhash: Annotated[str, _doc("Placeholder picture of at most 25 bytes, base64 (thumbhash).", max_length=64)]
     engine: Annotated[str, _doc("Library and version that decoded and resized.", max_length=100)]
     notes: Notes = ()
+    original_bytes: Annotated[int, _doc("Length of the original; 0 in older events.", "bytes", ge=0)] = 0
+    saved_bytes: Annotated[
+        int, _doc("By how much the smallest `web` copy is smaller than the original; 0 without one.", "bytes", ge=0)
+    ] = 0
 
 
 class VideoAnalyzed(Outcome, frozen=True, kw_only=True):
@@ -349,6 +367,34 @@ class PosterExtracted(Event, frozen=True, kw_only=True):
     strip: Annotated[Strip | None, _doc("The scrub strip; null when the video is too short for one.")] = None
 
 
+class FingerprintComputed(Outcome, frozen=True, kw_only=True):
+    """What other assets are compared by: a hash of the stored pixels, and one of what the picture looks like."""
+
+    WHEN = "After the renditions of an image, or of a video's poster."
+    BY = "fingerprint"
+
+    pixels: Annotated[Sha256 | None, _doc("Equal for files with the same pixels under other metadata.")] = None
+    phash: Annotated[
+        Annotated[str, Meta(pattern="^[0-9a-f]{16}$")] | None,
+        _doc("Perceptual hash, 64 bits in hex: pictures that look alike differ in few bits."),
+    ] = None
+    algorithm: Annotated[str, _doc("Names and versions of both; hashes of others can't be compared.", max_length=100)]
+    notes: Annotated[tuple[str, ...], _doc("Why a hash is missing, each a sentence for a person.", max_length=10)] = ()
+
+
+class LookalikesFound(Outcome, frozen=True, kw_only=True):
+    """Other assets of the owner that show the same picture. Of each pair at least the later one names the other."""
+
+    WHEN = "After each fingerprint; also when there are none."
+    BY = "duplicates"
+
+    matches: Annotated[
+        tuple[Lookalike, ...],
+        _doc("Same pixels first, then by distance; the nearest of them, at most 50.", max_length=MAX_LOOKALIKES),
+    ] = ()
+    more: Annotated[bool, _doc("Whether there were more than are listed, or than were looked at.")] = False
+
+
 class TranscodePlanned(Outcome, frozen=True, kw_only=True):
     """How a video is to be made ready for the web, and in which parts; each part is one run of the step `encode`."""
 
@@ -408,6 +454,69 @@ class VideoTranscoded(Outcome, frozen=True, kw_only=True):
     duration_ms: Annotated[int, _doc("How long it plays.", "ms", ge=0)] = 0
     size_bytes: Annotated[int, _doc("Of everything that was made.", "bytes", ge=0)] = 0
     notes: Notes = ()
+
+
+# --- stacks: the files of one shot -----------------------------------------------------------------------------------
+
+AssetId: TypeAlias = Annotated[str, _doc("Id of an asset of the same owner.", min_length=1, max_length=64)]
+
+
+class StackPart(Struct, frozen=True, kw_only=True, gc=False):
+    """A file that stands behind the one that is shown."""
+
+    asset: AssetId
+    role: Annotated[str, _doc("`live_video`, `raw` or `burst_frame`.", min_length=1, max_length=32)]
+
+
+class Stacked(Event, frozen=True, kw_only=True):
+    """Where the asset now stands among the files of one shot. Behind `main` it is not listed; the file stays."""
+
+    WHEN = "A file that belongs to the same shot came or went. Of one stack, the highest `stack_version` holds."
+    BY = "metadata, of whichever file came"
+
+    stack: Annotated[str, _doc("Id of the stack.", min_length=1, max_length=64)]
+    stack_version: Annotated[int, _doc("Version of the stack's stream that this follows from.", ge=1)]
+    main: Annotated[AssetId | None, _doc("The asset that it stands behind; none when it is shown itself.")] = None
+    role: Annotated[str | None, _doc("What it is to its main: `live_video`, `raw` or `burst_frame`.")] = None
+    parts: Annotated[tuple[StackPart, ...], _doc("Those that stand behind it.", max_length=1000)] = ()
+
+
+class StackJoined(Event, frozen=True, kw_only=True):
+    """A file that may belong with others, with what the decision needs to know of it."""
+
+    STREAM = "stack"
+    WHEN = "Metadata or a file's name show what it has in common with others; again when that changes."
+    BY = "metadata"
+
+    asset: AssetId
+    kind: Annotated[str, _doc("`live`, `burst`, `sequence` or `name`.", min_length=1, max_length=32)]
+    on: Annotated[str, _doc("What its members share: an identifier, or folder and name; cut.", max_length=500)]
+    media_type: Annotated[str, _doc("Type by content.", min_length=3, max_length=100)]
+    file_name: Annotated[str, _doc("Name that the file came with.", min_length=1, max_length=1024)]
+    taken: Annotated[str | None, _doc("The wall clock of the place, without a zone.")] = None
+    offset_minutes: Annotated[int | None, _doc("Minutes east of UTC, when known.", "min")] = None
+    duration_ms: Annotated[int, _doc("Length of a video.", "ms", ge=0)] | None = None
+    cover: Annotated[bool, _doc("Whether the camera names it the best of its burst.")] = False
+
+
+class StackLeft(Event, frozen=True, kw_only=True):
+    """A file turned out not to belong here."""
+
+    STREAM = "stack"
+    WHEN = "A new look at its metadata shows something else, or the file was refused."
+    BY = "metadata or validate"
+
+    asset: AssetId
+
+
+class StackDissolved(Event, frozen=True, kw_only=True):
+    """A person says that these files are photos of their own. It holds for good, also for those that come later."""
+
+    STREAM = "stack"
+    WHEN = "`unstack` was called for one of them."
+    BY = "a person"
+
+    reason: Reason
 
 
 # --- content: one stream for each distinct SHA-256 of an owner whose importer did not know it at upload --------------
@@ -475,10 +584,16 @@ EVENTS: tuple[type[Event], ...] = (
     RenditionsGenerated,
     VideoAnalyzed,
     PosterExtracted,
+    FingerprintComputed,
+    LookalikesFound,
     TranscodePlanned,
     ChunkEncoded,
     ChunksEncoded,
     VideoTranscoded,
+    Stacked,
+    StackJoined,
+    StackLeft,
+    StackDissolved,
     StepSkipped,
     StepFailed,
     StepGivenUp,

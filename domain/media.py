@@ -19,7 +19,11 @@ class Limits(Struct, frozen=True):
     max_image_bytes: int = 512 << 20
     max_pixels: int = 400_000_000  # 20,000 x 20,000
     max_edge_px: int = 65_535
-    max_frames: int = 5_000
+    max_whole_bytes: int = 1280 << 20  # where a decoder has to hold all of a picture: estimated before it is opened
+    max_frames: int = 5_000  # of an animation, or pages
+    max_video_frames: int = 10_000_000  # 12 hours at 240 a second
+    max_duration_seconds: float = 12 * 3600.0  # of a video
+    max_nesting: int = 16  # boxes, directories or elements in each other; honest files have 10 at most
     max_seconds: float = 45.0  # wall time of one decoder call
     max_memory_bytes: int = 3 << 30  # address space of one decoder process
 
@@ -102,6 +106,40 @@ class Camera(Struct, frozen=True, omit_defaults=True):
         return f"{self.make} {self.model}"
 
 
+class EmbeddedVideo(Struct, frozen=True):
+    """Where the video of a motion photo lies inside the picture's file, as its structure shows."""
+
+    offset: int  # bytes
+    length: int
+    source: str  # who says so: "google", "micro_video", "samsung", "mpvd"
+
+
+class MotionVideo(Struct, frozen=True):
+    """The video of a motion photo, copied out of it; the picture's file is left as it is."""
+
+    blob: Annotated[str, Meta(description="Blob with the video's bytes, unchanged.", min_length=1, max_length=1024)]
+    size_bytes: Annotated[int, Meta(description="Its length.", extra_json_schema={"x-unit": "bytes"}, ge=0)]
+    offset: Annotated[
+        int, Meta(description="Where it begins in the file.", extra_json_schema={"x-unit": "bytes"}, ge=0)
+    ]
+    source: Annotated[str, Meta(description="Who says so: `google`, `micro_video`, `samsung` or `mpvd`.")]
+    width: Annotated[int, Meta(description="Upright.", extra_json_schema={"x-unit": "px"}, ge=1)]
+    height: Annotated[int, Meta(description="Upright.", extra_json_schema={"x-unit": "px"}, ge=1)]
+    duration_ms: (
+        Annotated[int, Meta(description="How long it plays.", extra_json_schema={"x-unit": "ms"}, ge=0)] | None
+    ) = None
+
+
+class MotionFile(Struct, frozen=True):
+    """A motion photo's video that the engine wrote into the folder it was given, and proved to play."""
+
+    path: str
+    bytes: int
+    width: int  # upright
+    height: int
+    duration_ms: int | None = None
+
+
 class RawMetadata(Struct, frozen=True):
     """What the file says of itself, before any judgement: the media engine reads, `domain.metadata` decides."""
 
@@ -110,6 +148,7 @@ class RawMetadata(Struct, frozen=True):
     height: int
     orientation: int = 1  # EXIF 1..8, as stored in the file
     notes: tuple[str, ...] = ()
+    embedded: EmbeddedVideo | None = None
 
 
 class RawSidecar(Struct, frozen=True):
@@ -123,8 +162,8 @@ class RawSidecar(Struct, frozen=True):
 class RenditionFile(Struct, frozen=True):
     """One picture that the engine wrote into the folder it was given."""
 
-    name: str  # "small", "medium", "large"
-    format: str  # "jpeg", "webp"
+    name: str  # "small", "medium", "large"; "full", "web", "preview" where there is one
+    format: str  # "jpeg", "webp", "avif"
     path: str
     width: int
     height: int
@@ -138,3 +177,10 @@ class Rendered(Struct, frozen=True):
     thumbhash: str  # base64, 25 bytes or fewer before it; https://evanw.github.io/thumbhash/
     engine: str  # "libvips 8.18.7"
     notes: tuple[str, ...] = ()
+
+
+class Hashed(Struct, frozen=True):
+    """A hash of a file's content, or why there is none."""
+
+    value: str | None  # hex
+    note: str = ""

@@ -16,8 +16,10 @@ from domain.events import (
     ChunksEncoded,
     Event,
     FileValidated,
+    FingerprintComputed,
     MetadataExtracted,
     PosterExtracted,
+    RenditionsGenerated,
     ReprocessRequested,
     SidecarAttached,
     TranscodePlanned,
@@ -52,11 +54,13 @@ class Step(Struct, frozen=True, kw_only=True):
 
 
 PIPELINE: tuple[Step, ...] = (
-    Step(name="validate", version=1, follows={AssetUploaded: ALL_KINDS}),
-    Step(name="metadata", version=2, follows={FileValidated: ALL_KINDS, SidecarAttached: ALL_KINDS}),
+    Step(name="validate", version=2, follows={AssetUploaded: ALL_KINDS}, lease_seconds=400.0),  # a scan, and a decode
+    Step(name="metadata", version=3, follows={FileValidated: ALL_KINDS, SidecarAttached: ALL_KINDS}),
     Step(name="place", version=1, follows={MetadataExtracted: ALL_KINDS}),
-    Step(name="renditions", version=1, follows={FileValidated: IMAGES, PosterExtracted: VIDEOS}),
+    Step(name="renditions", version=2, follows={FileValidated: IMAGES, PosterExtracted: VIDEOS}),
     Step(name="video", version=1, follows={FileValidated: VIDEOS}, lease_seconds=180.0),
+    Step(name="fingerprint", version=1, follows={RenditionsGenerated: ALL_KINDS}, lease_seconds=600.0),
+    Step(name="duplicates", version=1, follows={FingerprintComputed: ALL_KINDS}, max_attempts=9),  # waits for a replay
     Step(name="transcode", version=1, follows={VideoAnalyzed: VIDEOS}),
     Step(name="encode", version=1, follows={TranscodePlanned: VIDEOS}, parallel=True, lease_seconds=890.0),
     Step(name="join", version=1, follows={ChunksEncoded: VIDEOS}, lease_seconds=890.0),

@@ -15,13 +15,14 @@ import msgspec
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.exceptions import ServiceError
 
-from domain.asset import asset_stream, fold
+from domain.asset import Asset, asset_stream, fold
 from domain.errors import InvalidInput, NotFound, PhotoVaultError, ViewUnavailable
 from domain.pipeline import STEPS
 from handlers.observe import count, logger, observed
 from photovault.auditing import life_of
 from photovault.aws.cloud import Cloud, cloud, is_owner
 from projections.processing import COUNTERS
+from projections.serving import served
 
 LINK_SECONDS = 900
 _MAX_LIMIT = 200
@@ -69,7 +70,7 @@ def gallery() -> Response[str]:
         limit=_limit(),
         cursor=_query("cursor"),
     )
-    items = [projection.show(projection.decode(row.data), _link(vault)) for row in page.rows]
+    items = [served(projection, row, _link(vault), vault.settings.serving) for row in page.rows]
     return _json({"items": items, "cursor": page.cursor})
 
 
@@ -81,10 +82,9 @@ def one_asset(asset: str) -> Response[str]:
     row = vault.views.get(table, [(owner, _asset_id(asset))])[0]
     if row is None or row.deleted:
         raise NotFound(f"there is no asset {asset}")
-    item = projection.show(projection.decode(row.data), _link(vault))
+    item = served(projection, row, _link(vault), vault.settings.serving)
     state = fold(asset_stream(owner, asset), vault.store.load(asset_stream(owner, asset)).events)
-    served = state.uploaded is not None and state.validated is not None and state.quarantined is None
-    item["original"] = _link(vault)(state.uploaded.blob) if served and state.uploaded else None
+    item["original"] = _original(vault, state)
     return _json(item)
 
 
@@ -121,7 +121,7 @@ def failed() -> Response[str]:
     vault, owner = cloud(), _owner()
     projection, table = vault.generations.active("processing")
     page = vault.views.query(table, owner, index="attention", limit=_limit(), cursor=_query("cursor"))
-    items = [projection.show(projection.decode(row.data), _link(vault)) for row in page.rows]
+    items = [served(projection, row, _link(vault), vault.settings.serving) for row in page.rows]
     return _json({"items": items, "cursor": page.cursor})
 
 
@@ -211,6 +211,12 @@ def _limit() -> int:
 
 def _link(vault: Cloud) -> Callable[[str], str]:
     return lambda blob: vault.blobs.url(blob, LINK_SECONDS)
+
+
+def _original(vault: Cloud, state: Asset) -> str | None:
+    if state.uploaded is None or state.validated is None or state.quarantined is not None:
+        return None
+    return _link(vault)(state.uploaded.blob) if vault.settings.serving.allows(state.validated.scan.status) else None
 
 
 def _json(body: Any, code: int = 200) -> Response[str]:

@@ -1,5 +1,8 @@
 """What every function tells of itself: structured logs with a correlation id, EMF metrics, and X-Ray segments.
 
+A metric is one of the whole deployment: AWS bills each name with each value of a dimension. Whose it was is in the log
+line that carries it (`function`, and a step's `step`), where a query adds up by it for nothing.
+
 Nothing logs an event, a body, a link or a file's content: only names of streams and steps, counts and times.
 """
 
@@ -46,6 +49,7 @@ def observed(handler: Handler) -> Handler:
             logger.exception("the invocation failed", extra={"error": type(error).__name__})
             raise
         finally:
+            metrics.add_metadata("function", context.function_name)
             metrics.add_metric("failed" if failed else "succeeded", MetricUnit.Count, 1)
             seconds = time.perf_counter() - started
             count("duration_ms", seconds * 1000, MetricUnit.Milliseconds)
@@ -53,7 +57,7 @@ def observed(handler: Handler) -> Handler:
 
     timed.__name__ = timed.__qualname__ = getattr(handler, "__name__", "handler")
     logged: Handler = logger.inject_lambda_context(timed, clear_state=True)
-    metered: Handler = metrics.log_metrics(logged, capture_cold_start_metric=True)
+    metered: Handler = metrics.log_metrics(logged)
     return metered
 
 

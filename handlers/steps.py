@@ -30,8 +30,8 @@ class Later(Exception):
 @traced
 @observed
 def handler(event: dict[str, Any], context: Any) -> Any:
-    """SQS, ReportBatchItemFailures. Metrics carry the step as a dimension."""
-    metrics.add_dimension("step", os.environ["STEP"])
+    """SQS, ReportBatchItemFailures. The lines that carry the metrics name the step."""
+    metrics.add_metadata("step", os.environ["STEP"])
     blobs = cloud().blobs
     moved = blobs.read_bytes + blobs.written_bytes
     answer = process_partial_response(event=event, record_handler=_handle, processor=processor, context=context)
@@ -63,3 +63,4 @@ def _handle(record: SQSRecord) -> None:
         raise Later(f"{message.stream}: due again in {verdict.after_seconds:.0f} s")
     if verdict.action == "bury":
         vault.queue.bury(delivery, verdict.reason)
+        count("dead_letters", 1)  # the sweep counts them again, until none is left

@@ -1,7 +1,7 @@
 """Packages for Lambda: `python -m infrastructure.build [--check]` fills build/lambda/ and adds up what is in it.
 
     code/                           the project's own packages, the same for every function
-    core/ pictures/ video/ places/  layers: what they import, pinned by constraints.txt, as Linux wheels
+    core/ arrays/ pictures/ ...       layers: what they import, pinned by constraints.txt, as Linux wheels
 
 AWS unpacks a function and its layers side by side and takes 250 MB together; `--check` fails above it. Needs uv
 (constraints-tools.txt), because pip judges a requirement's markers by the Python that runs it, not by Lambda's.

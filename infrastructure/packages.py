@@ -29,9 +29,11 @@ class Layer(Struct, frozen=True):
 
 LAYERS: tuple[Layer, ...] = (
     Layer("core", frozenset({"msgspec", "boto3", "pynamodb", "aws-lambda-powertools", "aws-xray-sdk"})),
-    Layer("pictures", frozenset({"numpy", "pillow", "pillow-heif", "pyvips", "pyvips-binary"}), ("core",)),
-    Layer("video", frozenset({"av"}), ("core", "pictures")),
-    Layer("places", frozenset({"timezonefinder", "tzdata"}), ("core", "pictures")),
+    Layer("arrays", frozenset({"numpy"}), ("core",)),
+    Layer("pictures", frozenset({"pillow", "pillow-heif", "pylibjxl", "rawpy"}), ("core", "arrays")),
+    Layer("vips", frozenset({"pyvips", "pyvips-binary"}), ("core",)),
+    Layer("video", frozenset({"av"}), ("core",)),
+    Layer("places", frozenset({"timezonefinder", "tzdata"}), ("core", "arrays")),
 )
 """One layer with everything would pass AWS's 250 MB; so a function gets only what its step imports."""
 

@@ -22,14 +22,21 @@ from domain.events import (
     Event,
     FileQuarantined,
     FileValidated,
+    FingerprintComputed,
     HistorySealed,
+    LookalikesFound,
     MetadataExtracted,
     Outcome,
     PlaceResolved,
     PosterExtracted,
     RenditionsGenerated,
     ReprocessRequested,
+    Scan,
     SidecarAttached,
+    StackDissolved,
+    Stacked,
+    StackJoined,
+    StackLeft,
     StepFailed,
     StepGivenUp,
     StepSkipped,
@@ -137,11 +144,11 @@ def describe(event: Event) -> str:
         case SidecarAttached():
             return f"sidecar ({event.kind}, {size(event.size_bytes)}) from {event.path or event.file_name}"
         case FileValidated():
-            scan = "" if event.scan.status == "not_scanned" else f", scan: {event.scan.status}"
+            scan = "" if event.scan.status == "not_scanned" else f", scan: {event.scan.status}{_by(event.scan)}"
             frames = f", {event.frames} frames" if event.frames > 1 else ""
             return _noted(f"{event.media_type}, {event.width} x {event.height}{frames}{scan}", event.notes)
         case FileQuarantined():
-            return f"refused ({event.code}): {event.reason}"
+            return f"refused ({event.code}): {event.reason}{_by(event.scan)}"
         case DuplicateFound():
             return f"the same file is in the vault already, as asset {event.of}"
         case MetadataExtracted():
@@ -154,7 +161,8 @@ def describe(event: Event) -> str:
             small = sum(r.size_bytes for r in event.renditions)
             sizes = ", ".join(dict.fromkeys(f"{r.name} {r.width} x {r.height}" for r in event.renditions))
             formats = " and ".join(sorted({r.format for r in event.renditions}))
-            return _noted(f"{sizes} as {formats}, {size(small)} in all, by {event.engine}", event.notes)
+            saved = f", {size(event.saved_bytes)} less for the web" if event.saved_bytes else ""
+            return _noted(f"{sizes} as {formats}, {size(small)} in all{saved}, by {event.engine}", event.notes)
         case TranscodePlanned():
             return _plan(event)
         case ChunkEncoded():
@@ -177,6 +185,13 @@ def describe(event: Event) -> str:
                 f"{event.width} x {event.height} from {clock(event.at_ms)}, best of {event.candidates}{toned}"
                 f"{''.join(f', {extra}' for extra in extras)}"
             )
+        case FingerprintComputed():
+            hashes = (f"looks {event.phash}" if event.phash else "", f"pixels {(event.pixels or '')[:16]}")
+            return _noted(", ".join(text for text in hashes if text.split()[1:]) or "no hash", event.notes)
+        case LookalikesFound():
+            return _lookalikes(event)
+        case Stacked() | StackJoined() | StackLeft() | StackDissolved():
+            return describe_stack(event)
         case StepSkipped():
             return event.reason
         case StepFailed():
@@ -209,6 +224,33 @@ def _transcoded(event: VideoTranscoded) -> str:
     return "; ".join(part for part in parts if part)
 
 
+def _by(scan: Scan) -> str:
+    """Who scanned, with which signatures; nothing where nobody did."""
+    named = ", ".join(filter(None, (scan.engine, scan.signatures and f"signatures {scan.signatures}")))
+    return f" (by {named})" if named else ""
+
+
+_ROLES = {"live_video": "live video", "raw": "RAW", "burst_frame": "frame of its burst"}
+
+
+def describe_stack(event: Stacked | StackJoined | StackLeft | StackDissolved) -> str:
+    """What an event says of the files of one shot."""
+    match event:
+        case Stacked(main=str()):
+            return f"shown as one with asset {event.main}, as its {_ROLES.get(event.role or '', event.role)}"
+        case Stacked(parts=()):
+            return "shown by itself again"
+        case Stacked():
+            behind = ", ".join(f"{_ROLES.get(part.role, part.role)} {part.asset}" for part in event.parts)
+            return f"shown as one with {behind}"
+        case StackJoined():
+            return f"asset {event.asset} ({event.file_name}) shares {event.kind} {event.on}"
+        case StackLeft():
+            return f"asset {event.asset} does not belong here"
+        case _:
+            return f"taken apart: {event.reason}"
+
+
 def _metadata(event: MetadataExtracted) -> str:
     parts = []
     if event.taken_at:
@@ -222,6 +264,8 @@ def _metadata(event: MetadataExtracted) -> str:
         parts.append(f"{event.rating} stars" if event.rating >= 0 else "rejected")
     if event.keywords:
         parts.append("keywords: " + ", ".join(event.keywords[:5]))
+    if event.motion:
+        parts.append(f"with a video of {size(event.motion.size_bytes)} inside ({event.motion.source})")
     return ", ".join(parts) or "the file says nothing of itself"
 
 
@@ -238,6 +282,16 @@ def _video(event: VideoAnalyzed) -> str:
     reasons = f" ({', '.join(quality.reasons)})" if quality.reasons else ""
     web = "plays in browsers" if event.web_ready else f"not for browsers as it is ({', '.join(event.web_obstacles)})"
     return f"{', '.join(parts)}; {quality.verdict}{reasons}; {web}"
+
+
+def _lookalikes(event: LookalikesFound) -> str:
+    found = [
+        f"{match.asset[:8]} (same pixels)"
+        if match.kind == "pixels"
+        else f"{match.asset[:8]} ({match.distance} bits apart)"
+        for match in event.matches
+    ]
+    return ", ".join((*found, "and more")) if event.more else ", ".join(found) or "no other asset looks like it"
 
 
 def _noted(text: str, notes: Iterable[str]) -> str:

@@ -10,23 +10,56 @@ from pathlib import Path
 from msgspec import Struct
 
 from domain.errors import InvalidInput
+from domain.scanning import Serving
 
 DEFAULT_HOME = Path("~/.photovault")
 DEFAULT_OWNER = "me"
 _OWNER = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}$")
 
 
+WEB_FORMATS = ("jpeg", "webp", "avif")
+
+
+class RenditionOptions(Struct, frozen=True):
+    """What is made of pictures besides what is always made."""
+
+    optimise: tuple[str, ...] = ()  # copies for the web, in full size, of every original
+    keep_copyright: bool = False
+
+    @staticmethod
+    def of(environment: Mapping[str, str] = os.environ) -> RenditionOptions:
+        """Read `PHOTOVAULT_OPTIMISE` (`off`, or a list of `jpeg`, `webp`, `avif`; default: off) and
+        `PHOTOVAULT_KEEP_COPYRIGHT` (`1` or `0`; default: 0).
+
+        Raises:
+            InvalidInput: a value can't be used; says which and why.
+        """
+        said = environment.get("PHOTOVAULT_OPTIMISE") or "off"
+        kinds = tuple(dict.fromkeys(word.strip().lower() for word in said.split(",") if word.strip()))
+        if kinds == ("off",):
+            kinds = ()
+        if unknown := [kind for kind in kinds if kind not in WEB_FORMATS]:
+            raise InvalidInput(f"PHOTOVAULT_OPTIMISE has {unknown[0]!r}; it takes off, or a list of jpeg, webp, avif")
+        keep = environment.get("PHOTOVAULT_KEEP_COPYRIGHT") or "0"
+        if keep not in ("0", "1"):
+            raise InvalidInput(f"PHOTOVAULT_KEEP_COPYRIGHT is {keep!r}; it takes 0 or 1")
+        return RenditionOptions(kinds, keep == "1")
+
+
 class Settings(Struct, frozen=True):
-    """Where the vault is and whose photos are meant."""
+    """Where the vault is, whose photos are meant, and what is known of a file before it is shown."""
 
     home: Path
     owner: str
     workers: int
+    clamd: str | None = None  # address of the malware scanner
+    serving: Serving = Serving()
 
     @staticmethod
     def of(environment: Mapping[str, str] = os.environ, home: Path | None = None, owner: str | None = None) -> Settings:
-        """Read `PHOTOVAULT_HOME` (default `~/.photovault`), `PHOTOVAULT_OWNER` (default `me`) and
-        `PHOTOVAULT_WORKERS` (default: the number of processors); arguments that are given win.
+        """Read `PHOTOVAULT_HOME` (default `~/.photovault`), `PHOTOVAULT_OWNER` (default `me`), `PHOTOVAULT_WORKERS`
+        (default: the number of processors), `PHOTOVAULT_CLAMD` (default: no scanner) and `PHOTOVAULT_SERVE_UNSCANNED`;
+        arguments that are given win.
 
         Raises:
             InvalidInput: a value can't be used; says which and why.
@@ -38,4 +71,22 @@ class Settings(Struct, frozen=True):
         if not workers.isdigit() or not 1 <= int(workers) <= 256:
             raise InvalidInput(f"PHOTOVAULT_WORKERS is {workers!r}; it takes a number from 1 to 256")
         place = home or Path(environment.get("PHOTOVAULT_HOME") or DEFAULT_HOME)
-        return Settings(place.expanduser().absolute(), owner, int(workers))
+        clamd = environment.get("PHOTOVAULT_CLAMD") or None
+        return Settings(
+            place.expanduser().absolute(),
+            owner,
+            int(workers),
+            clamd,
+            serving_policy(environment.get("PHOTOVAULT_SERVE_UNSCANNED"), scanner=clamd is not None),
+        )
+
+
+def serving_policy(said: str | None, *, scanner: bool, name: str = "PHOTOVAULT_SERVE_UNSCANNED") -> Serving:
+    """What may be seen: by `yes` or `no`; else, with a scanner, only what it called clean.
+
+    Raises:
+        InvalidInput: it is neither.
+    """
+    if said not in (None, "", "yes", "no"):
+        raise InvalidInput(f"{name} is {said!r}; it takes yes or no")
+    return Serving(unscanned=not scanner if not said else said == "yes")

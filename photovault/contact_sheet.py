@@ -9,7 +9,7 @@ from typing import Any
 from PIL import Image, ImageDraw, ImageFont
 
 from domain.errors import InvalidInput
-from photovault.page import place_text, taken_text
+from photovault.page import marks, place_text, taken_text
 
 __all__ = ["MAX_PICTURES", "write_sheet"]
 
@@ -74,7 +74,7 @@ def _caption(item: Mapping[str, Any]) -> tuple[str, ...]:
     offset = (item["taken_at"] or "")[19:].lstrip(".0123456789")
     pixels = f"{item['width']} x {item['height']}" if item["width"] else ""
     return (
-        item["file_name"],
+        " ".join(filter(None, (item["file_name"], f"({marks(item)})" if marks(item) else ""))),
         " ".join(filter(None, (taken_text(item, 19), offset, f"({source})" if source else ""))) or "no date",
         place_text(item) or "no place",
         ", ".join(filter(None, (pixels, item["camera"]))),

@@ -33,6 +33,9 @@ a { position: relative; display: inline-block }
 a:hover .moving, a:focus .moving { display: block }
 .length { position: absolute; right: 4px; bottom: 8px; padding: 0 4px; background: #000b; color: #fff }
 small { opacity: .7 }
+a { position: relative; display: inline-block }
+b { position: absolute; top: 6px; left: 6px; padding: 0 6px; border-radius: 4px; font-size: 12px;
+ background: #000a; color: #fff }
 </style>
 """
 
@@ -44,6 +47,22 @@ def taken_text(item: Mapping[str, Any], characters: int) -> str:
     """A gallery item's local time for a person, cut to so many characters; with a ~ when no camera wrote it."""
     taken = (item["taken_at"] or "").replace("T", " ")[:characters]
     return f"~{taken}" if taken and item["taken_from"] in _GUESSED else taken
+
+
+def marks(item: Mapping[str, Any]) -> str:
+    """What stands behind a gallery item: "live, RAW", "burst of 12"."""
+    roles = [part["role"] for part in item.get("parts", ())]
+    frames = roles.count("burst_frame")
+    return ", ".join(
+        filter(
+            None,
+            (
+                "live" if item.get("motion") or "live_video" in roles else "",
+                "RAW" if "raw" in roles else "",
+                f"burst of {frames + 1}" if frames else "",
+            ),
+        )
+    )
 
 
 def place_text(item: Mapping[str, Any]) -> str:
@@ -68,10 +87,11 @@ def _figure(item: Mapping[str, Any], folder: Path) -> str:
     small, large = item["renditions"]["small"], item["renditions"]["large"]
     about = ", ".join(filter(None, (taken_text(item, 16), place_text(item), item["camera"])))
     name = escape(item["file_name"])
+    mark = f"<b>{escape(marks(item))}</b>" if marks(item) else ""
     return (
         f'<figure><a href="{_link(large["path"], folder)}">'
         f'<img loading="lazy" src="{_link(small["path"], folder)}" width="{small["width"]}" height="{small["height"]}" '
-        f'alt="{name}">{_of_video(item, folder)}</a>'
+        f'alt="{name}">{_of_video(item, folder)}{mark}</a>'
         f"<figcaption>{name}<br><small>{escape(about)}</small></figcaption></figure>\n"
     )
 

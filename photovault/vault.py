@@ -18,9 +18,10 @@ from adapters.local.views import SqliteViewStore
 from domain.errors import NotFound, PhotoVaultError
 from domain.eventstore import EventStore, utc_now
 from domain.parking import Parking
-from domain.ports import MediaEngine
+from domain.ports import Lookalikes, MediaEngine, Scanner
+from domain.scanning import NoScanner
 from events_schema.codec import EventCodec
-from photovault.config import Settings
+from photovault.config import RenditionOptions, Settings
 from projections import PROJECTIONS, Projection
 from projections.generations import Generations
 from projections.projector import Projector
@@ -82,12 +83,32 @@ class Vault:
         Raises:
             PhotoVaultError: they are not installed.
         """
-        missing = [name for name in ("pyvips", "PIL", "pillow_heif", "av", "numpy") if find_spec(name) is None]
+        missing = [
+            name
+            for name in ("pyvips", "PIL", "pillow_heif", "pylibjxl", "rawpy", "av", "numpy")
+            if find_spec(name) is None
+        ]
         if missing:
             raise PhotoVaultError(f"{', '.join(missing)} not installed: pip install 'photovault[media]'")
         from adapters.media.sandbox import SandboxedMediaEngine
 
-        return SandboxedMediaEngine()
+        options = RenditionOptions.of()
+        return SandboxedMediaEngine(
+            writable=(self.scratch,), optimise=options.optimise, keep_copyright=options.keep_copyright
+        )
+
+    @cached_property
+    def scanner(self) -> Scanner:
+        """The malware scanner that the settings name.
+
+        Raises:
+            InvalidInput: its address can't be one.
+        """
+        if self.settings.clamd is None:
+            return NoScanner()
+        from adapters.scan.clamd import ClamdScanner
+
+        return ClamdScanner(self.settings.clamd)
 
     @cached_property
     def worker(self) -> Worker:
@@ -96,8 +117,25 @@ class Vault:
         from adapters.media.zones import zone_of
         from steps.catalogue import STEP_FUNCTIONS
 
-        ports = Ports(self.store, self.blobs, self.media, zone_of, self.scratch, geocoder=OfflineGeocoder())
+        ports = Ports(
+            self.store,
+            self.blobs,
+            self.media,
+            zone_of,
+            self.scratch,
+            lookalikes=self.lookalikes,
+            geocoder=OfflineGeocoder(),
+            scanner=self.scanner,
+            serving=self.settings.serving,
+        )
         return Worker(STEP_FUNCTIONS, ports, self.clock)
+
+    @cached_property
+    def lookalikes(self) -> Lookalikes:
+        """Finds pictures that look alike."""
+        from photovault.lookalikes import IndexedLookalikes
+
+        return IndexedLookalikes(self.store, self.views, self.checkpoints, self.clock)
 
     @property
     def scratch(self) -> Path:

@@ -6,6 +6,7 @@ from typing import Any
 
 from projections.base import Projection
 from projections.files import Files
+from projections.fingerprints import Fingerprints
 from projections.gallery import Gallery
 from projections.library import Library
 from projections.processing import ProcessingView
@@ -13,5 +14,12 @@ from projections.renditions import Renditions
 
 __all__ = ["PROJECTIONS", "Projection", "projection"]
 
-PROJECTIONS: tuple[Projection[Any], ...] = (Gallery(), Renditions(), ProcessingView(), Library(), Files())
+PROJECTIONS: tuple[Projection[Any], ...] = (
+    Gallery(),
+    Renditions(),
+    ProcessingView(),
+    Library(),
+    Files(),
+    Fingerprints(),
+)
 """All projections; a new one is added here."""

@@ -16,6 +16,7 @@ from msgspec import NODEFAULT, Struct, structs
 from domain.commits import Commit, Recorded, split_stream
 from domain.events import Event
 from domain.ports import Row, ViewTable
+from domain.scanning import Safety
 
 S = TypeVar("S", bound=Struct)
 Totals: TypeAlias = Mapping[str, Mapping[str, int]]
@@ -30,6 +31,7 @@ class OtherRow(Struct, frozen=True):
     data: Any  # anything msgpack can hold
     index: tuple[str | None, ...] = ()
     version: int | None = None  # for a key that several streams may write: what orders them; else the stream's version
+    gone: bool = False  # a tombstone from the start: the row was right once, and nobody who is late may bring it back
 
 
 class Projection(Generic[S]):
@@ -92,6 +94,14 @@ class Projection(Generic[S]):
         shown: dict[str, Any] = plain(state)
         return shown
 
+    def safety(self, state: S) -> Safety | None:
+        """How safe the file behind a row is known to be; None where rows show nothing of files."""
+        return None
+
+    def withhold(self, state: S) -> S:
+        """The state without anything that leads to the file's bytes or to a picture of them."""
+        return state
+
     def table(self, generation: int) -> ViewTable:
         """The table of one generation."""
         return ViewTable(self.name, generation, self.indexes)
@@ -114,7 +124,14 @@ class Projection(Generic[S]):
         partition, _ = self.home(stream)
         nowhere = (None,) * len(self.indexes)
         rows = [
-            Row(partition, key, other.version or version, _encode(other.data), other.index or nowhere)
+            Row(
+                partition,
+                key,
+                other.version or version,
+                b"" if other.gone else _encode(other.data),
+                other.index or nowhere,
+                other.gone,
+            )
             for key, other in new.items()
             if old.get(key) != other
         ]

@@ -17,11 +17,14 @@ from domain.events import (
     PosterExtracted,
     RenditionsGenerated,
     ReprocessRequested,
+    Stacked,
     StepSkipped,
     VideoAnalyzed,
     VideoTranscoded,
 )
+from domain.scanning import Safety
 from projections.base import Locate, Projection
+from projections.stacking import Placement, main_of, parts_of, placed
 
 
 class Picture(Struct, frozen=True, array_like=True, gc=False):
@@ -42,6 +45,16 @@ class Named(Struct, frozen=True, array_like=True, gc=False):
     country_code: str
 
 
+class Motion(Struct, frozen=True, array_like=True, gc=False):
+    """The video inside a motion photo."""
+
+    blob: str
+    bytes: int
+    width: int
+    height: int
+    duration_ms: int | None = None
+
+
 class GalleryItem(Struct, frozen=True, array_like=True):
     """One asset on the timeline."""
 
@@ -59,12 +72,15 @@ class GalleryItem(Struct, frozen=True, array_like=True):
     camera: str | None = None
     thumbhash: str | None = None
     renditions: dict[str, Picture] = {}
+    place: Named | None = None
     duration_ms: int | None = None  # of a video
     preview: Picture | None = None  # a video's short moving picture (WebP)
     plays: str | None = None  # what of a video plays everywhere: "original" or "mp4"; None: not known yet
     mp4: Picture | None = None
     stream: str | None = None  # HLS master playlist's blob
-    place: Named | None = None
+    safety: Safety = "unknown"
+    motion: Motion | None = None
+    stacks: dict[str, Placement] = {}  # where it stands, by stack
 
 
 def _uploaded(item: GalleryItem, event: AssetUploaded, commit: Commit) -> GalleryItem:
@@ -77,11 +93,11 @@ def _uploaded(item: GalleryItem, event: AssetUploaded, commit: Commit) -> Galler
 
 
 def _validated(item: GalleryItem, event: FileValidated, commit: Commit) -> GalleryItem:
-    return structs.replace(item, kind=event.kind, width=event.width, height=event.height)
+    return structs.replace(item, kind=event.kind, width=event.width, height=event.height, safety=event.scan.status)
 
 
 def _described(item: GalleryItem, event: MetadataExtracted, commit: Commit) -> GalleryItem:
-    place, taken = event.position, event.taken_at
+    place, taken, motion = event.position, event.taken_at, event.motion
     return structs.replace(
         item,
         width=event.width,
@@ -92,11 +108,18 @@ def _described(item: GalleryItem, event: MetadataExtracted, commit: Commit) -> G
         longitude=place.longitude if place else None,
         camera=event.camera.name if event.camera else None,
         place=None,  # of a position before; the step `place` names this one
+        motion=Motion(motion.blob, motion.size_bytes, motion.width, motion.height, motion.duration_ms)
+        if motion
+        else None,
     )
 
 
 def _named(item: GalleryItem, event: PlaceResolved, commit: Commit) -> GalleryItem:
     return structs.replace(item, place=Named(event.city, event.region, event.country, event.country_code))
+
+
+def _stacked(item: GalleryItem, event: Stacked, commit: Commit) -> GalleryItem:
+    return structs.replace(item, stacks=placed(item.stacks, event))
 
 
 def _rendered(item: GalleryItem, event: RenditionsGenerated, commit: Commit) -> GalleryItem:
@@ -140,7 +163,17 @@ def _again(item: GalleryItem, event: ReprocessRequested, commit: Commit) -> Gall
 
 def _quarantined(item: GalleryItem, event: FileQuarantined, commit: Commit) -> GalleryItem:
     """What is refused is never shown, even when an earlier look at it found it harmless."""
-    return structs.replace(item, renditions={}, thumbhash=None, preview=None, plays=None, mp4=None, stream=None)
+    return structs.replace(
+        item,
+        renditions={},
+        thumbhash=None,
+        preview=None,
+        plays=None,
+        mp4=None,
+        stream=None,
+        safety="refused",
+        motion=None,
+    )
 
 
 def _offset(minutes: int | None) -> str:
@@ -154,7 +187,7 @@ class Gallery(Projection[GalleryItem]):
     """An owner's assets by the time they were taken, and by state."""
 
     name = "gallery"
-    version = 3
+    version = 5
     about = "an owner's timeline: one row an asset, with date, place, camera and pictures"
     indexes = ("timeline", "state")
     state = GalleryItem
@@ -171,12 +204,24 @@ class Gallery(Projection[GalleryItem]):
         StepSkipped: _skipped,
         AssetProcessed: _processed,
         ReprocessRequested: _again,
+        Stacked: _stacked,
     }
 
     def keys(self, state: GalleryItem) -> tuple[str | None, ...]:
-        """By date taken (by upload for an asset without one), and the same within a state."""
+        """By date taken (by upload for an asset without one), and the same within a state. What stands behind another
+        asset is not on the timeline; among the assets of its state it is."""
         when = state.taken_at or state.uploaded_at
-        return when, f"{state.state}#{when}"
+        return (None if main_of(state.stacks) else when), f"{state.state}#{when}"
+
+    def safety(self, state: GalleryItem) -> Safety:
+        """See `Projection.safety`."""
+        return state.safety
+
+    def withhold(self, state: GalleryItem) -> GalleryItem:
+        """Without pictures, and without the placeholder, which is a small picture too."""
+        return structs.replace(
+            state, renditions={}, thumbhash=None, preview=None, plays=None, mp4=None, stream=None, motion=None
+        )
 
     def show(self, state: GalleryItem, locate: Locate) -> dict[str, Any]:
         """The item with a path for each picture."""
@@ -195,12 +240,24 @@ class Gallery(Projection[GalleryItem]):
             "camera": state.camera,
             "thumbhash": state.thumbhash,
             "renditions": {name: _shown(picture, locate) for name, picture in state.renditions.items()},
+            "place": structs.asdict(state.place) if state.place else None,
             "duration_ms": state.duration_ms,
             "preview": _shown(state.preview, locate) if state.preview else None,
             "plays": state.plays,
             "mp4": _shown(state.mp4, locate) if state.mp4 else None,
             "stream": locate(state.stream) if state.stream else None,
-            "place": structs.asdict(state.place) if state.place else None,
+            "safety": state.safety,
+            "motion": None
+            if state.motion is None
+            else {
+                "path": locate(state.motion.blob),
+                "width": state.motion.width,
+                "height": state.motion.height,
+                "bytes": state.motion.bytes,
+                "duration_ms": state.motion.duration_ms,
+            },
+            "stacked_under": main_of(state.stacks),
+            "parts": parts_of(state.stacks),
         }
 
 

@@ -12,12 +12,14 @@ from domain.events import (
     MetadataExtracted,
     PlaceResolved,
     RenditionsGenerated,
+    Stacked,
     VideoAnalyzed,
 )
 from projections.base import Projection, Totals
+from projections.stacking import Placement, main_of, placed
 
 
-class Contribution(Struct, frozen=True, array_like=True, gc=False):
+class Contribution(Struct, frozen=True, array_like=True):
     """What one asset adds to its owner's library."""
 
     asset: str = ""
@@ -30,8 +32,12 @@ class Contribution(Struct, frozen=True, array_like=True, gc=False):
     camera: str | None = None
     located: bool = False
     state: str = "processing"
-    duration_ms: int = 0  # of a video
     country: str | None = None
+    duration_ms: int = 0  # of a video
+    web_bytes: int = 0
+    saved_bytes: int = 0
+    motion_bytes: int = 0
+    stacks: dict[str, Placement] = {}
 
 
 def _uploaded(state: Contribution, event: AssetUploaded, commit: Commit) -> Contribution:
@@ -49,6 +55,7 @@ def _described(state: Contribution, event: MetadataExtracted, commit: Commit) ->
         camera=event.camera.name if event.camera else None,
         located=event.position is not None,
         country=None,
+        motion_bytes=event.motion.size_bytes if event.motion else 0,
     )
 
 
@@ -56,11 +63,17 @@ def _named(state: Contribution, event: PlaceResolved, commit: Commit) -> Contrib
     return structs.replace(state, country=event.country)
 
 
+def _stacked(state: Contribution, event: Stacked, commit: Commit) -> Contribution:
+    return structs.replace(state, stacks=placed(state.stacks, event))
+
+
 def _rendered(state: Contribution, event: RenditionsGenerated, commit: Commit) -> Contribution:
     return structs.replace(
         state,
         rendition_bytes=sum(r.size_bytes for r in event.renditions),
         renditions=len(event.renditions),
+        web_bytes=sum(r.size_bytes for r in event.renditions if r.name == "web"),
+        saved_bytes=event.saved_bytes,
     )
 
 
@@ -73,10 +86,11 @@ def _processed(state: Contribution, event: AssetProcessed, commit: Commit) -> Co
 
 
 class Library(Projection[Contribution]):
-    """Totals of an owner's library. All bytes count; by kind, year, camera and country only what is processed well."""
+    """Totals of an owner's library. All files and bytes count; by kind, year, camera and country only what is processed
+    well, and not again what stands behind another asset."""
 
     name = "library"
-    version = 2
+    version = 3
     about = "an owner's totals: assets and bytes, by kind, year, camera and country"
     has_totals = True
     state = Contribution
@@ -88,6 +102,7 @@ class Library(Projection[Contribution]):
         RenditionsGenerated: _rendered,
         VideoAnalyzed: _analyzed,
         AssetProcessed: _processed,
+        Stacked: _stacked,
     }
 
     def totals(self, state: Contribution) -> Totals:
@@ -97,17 +112,26 @@ class Library(Projection[Contribution]):
         own = {"assets": 1, "original_bytes": state.original_bytes}
         if state.renditions:
             own["rendition_bytes"], own["renditions"] = state.rendition_bytes, state.renditions
+        if state.web_bytes:
+            own["web_bytes"], own["saved_bytes"] = state.web_bytes, state.saved_bytes
         if state.located:
             own["with_place"] = 1
         if state.duration_ms:
             own["duration_ms"] = state.duration_ms
+        if state.motion_bytes:
+            own["motion_photos"], own["motion_bytes"] = 1, state.motion_bytes
+        behind = main_of(state.stacks) is not None
+        if behind:
+            own["stacked"] = 1
         totals: dict[str, dict[str, int]] = {"library": own}
         if state.state == "done":
+            if state.media_type:
+                totals[f"type:{state.media_type}"] = {"assets": 1, "original_bytes": state.original_bytes}
+            if behind:
+                return totals
             if state.kind:
                 kind = {"assets": 1, "original_bytes": state.original_bytes}
                 totals[f"kind:{state.kind}"] = kind | ({"duration_ms": state.duration_ms} if state.duration_ms else {})
-            if state.media_type:
-                totals[f"type:{state.media_type}"] = {"assets": 1, "original_bytes": state.original_bytes}
             if state.year:
                 totals[f"year:{state.year}"] = {"assets": 1}
             if state.camera:

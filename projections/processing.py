@@ -13,6 +13,8 @@ from domain.events import (
     Event,
     FileQuarantined,
     FileValidated,
+    FingerprintComputed,
+    LookalikesFound,
     MetadataExtracted,
     Outcome,
     PlaceResolved,
@@ -82,10 +84,6 @@ def _reprocess(state: Processing, event: ReprocessRequested, commit: Commit) -> 
     return _changed(state, commit, _waiting(state, event, commit), "processing")
 
 
-def _poster(state: Processing, event: PosterExtracted, commit: Commit) -> Processing:
-    return _changed(state, commit, _waiting(state, event, commit), state.state)
-
-
 def _attached(state: Processing, event: SidecarAttached, commit: Commit) -> Processing:
     """Asks for metadata again, by the same rule as `domain.asset`: not before validation, and not for a copy."""
     asked = [name for name in runs_after(event) if name in state.steps and state.steps[name].status != "skipped"]
@@ -93,6 +91,10 @@ def _attached(state: Processing, event: SidecarAttached, commit: Commit) -> Proc
         return state
     waiting = dict.fromkeys(asked, StepProgress("waiting", commit.recorded_us))
     return _changed(state, commit, state.steps | waiting, "processing")
+
+
+def _poster(state: Processing, event: PosterExtracted, commit: Commit) -> Processing:
+    return _changed(state, commit, _waiting(state, event, commit), state.state)
 
 
 def _done(state: Processing, event: Outcome, commit: Commit) -> Processing:
@@ -160,7 +162,7 @@ class ProcessingView(Projection[Processing]):
     """Steps by asset; the index `attention` holds the assets that are not processed as they should be."""
 
     name = "processing"
-    version = 3
+    version = 4
     about = "how far each step of an asset has come, what failed and why, and when it is tried again"
     indexes = ("attention",)
     has_totals = True
@@ -177,6 +179,8 @@ class ProcessingView(Projection[Processing]):
         RenditionsGenerated: _done,
         VideoAnalyzed: _done,
         PosterExtracted: _poster,
+        FingerprintComputed: _done,
+        LookalikesFound: _done,
         TranscodePlanned: _planned,
         ChunkEncoded: _done,
         ChunksEncoded: _joinable,

@@ -7,7 +7,15 @@ from typing import Any
 from msgspec import Struct, structs
 
 from domain.commits import Commit
-from domain.events import AssetUploaded, FileQuarantined, PosterExtracted, RenditionsGenerated, VideoTranscoded
+from domain.events import (
+    AssetUploaded,
+    FileQuarantined,
+    FileValidated,
+    PosterExtracted,
+    RenditionsGenerated,
+    VideoTranscoded,
+)
+from domain.scanning import Safety
 from projections.base import Locate, Projection
 
 
@@ -33,6 +41,7 @@ class RenditionSet(Struct, frozen=True, array_like=True):
     of_video: tuple[Picture, ...] = ()  # a video's poster, preview and scrub strip
     web: tuple[Picture, ...] = ()  # a video's MP4 that plays everywhere, and the playlists of its stream's renditions
     stream: str | None = None  # HLS master playlist's blob
+    safety: Safety = "unknown"
 
 
 def _uploaded(state: RenditionSet, event: AssetUploaded, commit: Commit) -> RenditionSet:
@@ -41,9 +50,11 @@ def _uploaded(state: RenditionSet, event: AssetUploaded, commit: Commit) -> Rend
 
 def _rendered(state: RenditionSet, event: RenditionsGenerated, commit: Commit) -> RenditionSet:
     pictures = tuple([Picture(r.name, r.format, r.blob, r.width, r.height, r.size_bytes) for r in event.renditions])
-    return RenditionSet(
-        state.asset, pictures, event.thumbhash, event.engine, state.original, state.of_video, state.web, state.stream
-    )
+    return structs.replace(state, renditions=pictures, thumbhash=event.thumbhash, engine=event.engine)
+
+
+def _validated(state: RenditionSet, event: FileValidated, commit: Commit) -> RenditionSet:
+    return structs.replace(state, safety=event.scan.status)
 
 
 def _poster(state: RenditionSet, event: PosterExtracted, commit: Commit) -> RenditionSet:
@@ -62,23 +73,32 @@ def _transcoded(state: RenditionSet, event: VideoTranscoded, commit: Commit) -> 
 
 
 def _quarantined(state: RenditionSet, event: FileQuarantined, commit: Commit) -> RenditionSet:
-    return structs.replace(state, renditions=(), thumbhash=None, of_video=(), web=(), stream=None)
+    return structs.replace(state, renditions=(), thumbhash=None, of_video=(), web=(), stream=None, safety="refused")
 
 
 class Renditions(Projection[RenditionSet]):
     """Pictures by asset."""
 
     name = "renditions"
-    version = 3
+    version = 4
     about = "every picture and video made of an asset: name, format, size, where it is"
     state = RenditionSet
     on = {
         AssetUploaded: _uploaded,
+        FileValidated: _validated,
         RenditionsGenerated: _rendered,
         PosterExtracted: _poster,
         VideoTranscoded: _transcoded,
         FileQuarantined: _quarantined,
     }
+
+    def safety(self, state: RenditionSet) -> Safety:
+        """See `Projection.safety`."""
+        return state.safety
+
+    def withhold(self, state: RenditionSet) -> RenditionSet:
+        """Without anything made of it, and without the way to the original."""
+        return structs.replace(state, renditions=(), thumbhash=None, original="", of_video=(), web=(), stream=None)
 
     def show(self, state: RenditionSet, locate: Locate) -> dict[str, Any]:
         """The set with a path for each picture."""
@@ -87,6 +107,7 @@ class Renditions(Projection[RenditionSet]):
             "original": locate(state.original) if state.original else None,
             "thumbhash": state.thumbhash,
             "engine": state.engine,
+            "safety": state.safety,
             "renditions": [
                 {
                     "name": r.name,

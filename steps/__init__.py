@@ -11,7 +11,8 @@ from domain.asset import Asset, Attempt
 from domain.events import Event
 from domain.eventstore import EventStore
 from domain.metadata import ZoneOf
-from domain.ports import BlobStore, Geocoder, MediaEngine
+from domain.ports import BlobStore, Geocoder, Lookalikes, MediaEngine, Scanner
+from domain.scanning import NoScanner, Serving
 
 __all__ = ["Ports", "StepFunction", "Steps"]
 
@@ -24,7 +25,10 @@ class Ports(Struct, frozen=True):
     media: MediaEngine
     zone_of: ZoneOf
     scratch: Path  # a folder for temporary files, best on the blob store's disk
+    lookalikes: Lookalikes
     geocoder: Geocoder | None = None  # None: places are not named
+    scanner: Scanner = NoScanner()
+    serving: Serving = Serving()
 
 
 StepFunction = Callable[[Asset, Attempt, Ports], Sequence[Event]]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from steps import Steps
+from steps.duplicates import find_duplicates
+from steps.fingerprint import fingerprint
 from steps.metadata import extract_metadata
 from steps.place import resolve_place
 from steps.renditions import make_renditions
@@ -16,6 +18,8 @@ STEP_FUNCTIONS: Steps = {
     "place": resolve_place,
     "renditions": make_renditions,
     "video": analyze_video,
+    "fingerprint": fingerprint,
+    "duplicates": find_duplicates,
     "transcode": plan_transcode,
     "encode": encode_part,
     "join": join,

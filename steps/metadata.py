@@ -11,8 +11,11 @@ from domain.asset import Asset, Attempt
 from domain.errors import MediaFailed, MediaRejected
 from domain.events import Event, MetadataExtracted, SidecarAttached
 from domain.media import RawSidecar
-from domain.metadata import extract
+from domain.meetings import Shot, own_clock
+from domain.metadata import MAX_NOTES, extract
 from steps import Ports
+from steps.motion import extract_motion
+from steps.stacks import join_stacks
 
 _MAX_SIDECARS = 8
 """Of one picture, the newest first; more than two are not seen in practice."""
@@ -24,6 +27,7 @@ def extract_metadata(asset: Asset, attempt: Attempt, ports: Ports) -> Sequence[E
     assert uploaded is not None
     with ports.blobs.file(uploaded.blob) as path:
         raw = ports.media.read_metadata(path)
+        motion, without_motion = extract_motion(path, raw.embedded, attempt, ports)
     newest = list(reversed(asset.sidecars))[:_MAX_SIDECARS]
     sidecars = [_read(sidecar, attempt, ports) for sidecar in newest]
     facts = extract(
@@ -37,6 +41,15 @@ def extract_metadata(asset: Asset, attempt: Attempt, ports: Ports) -> Sequence[E
     for number, sidecar in enumerate(sidecars):
         suffix = f"#{number + 1}" if number else ""  # the newest sidecar's without a number
         tags |= {f"Sidecar{suffix}:{name}": value for name, value in sidecar.tags.items()}
+    shot = Shot(
+        media_type=asset.validated.media_type if asset.validated and not asset.quarantined else "",
+        file_name=uploaded.file_name,
+        path=uploaded.path,
+        taken_at=own_clock(facts.taken_at, facts.alternatives),
+        camera=facts.camera.name if facts.camera else None,
+        tags=raw.tags,
+    )
+    stacks, stacked, alone = join_stacks(asset, attempt, ports.store, shot)
     return [
         MetadataExtracted(
             run=attempt.run(),
@@ -50,10 +63,13 @@ def extract_metadata(asset: Asset, attempt: Attempt, ports: Ports) -> Sequence[E
             position=facts.position,
             description=facts.description,
             tags_blob=ports.blobs.put(msgspec.json.encode(tags)) if tags else None,
-            notes=facts.notes,
+            notes=(*facts.notes, *without_motion, *alone)[:MAX_NOTES],
             rating=facts.rating,
             keywords=facts.keywords,
-        )
+            motion=motion,
+            stacks=stacks,
+        ),
+        *stacked,
     ]
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from domain.asset import Asset, Attempt
 from domain.events import Event, Rendition, RenditionsGenerated
+from domain.media import Rendered
 from steps import Ports
 
 
@@ -17,6 +18,7 @@ def make_renditions(asset: Asset, attempt: Attempt, ports: Ports) -> Sequence[Ev
     assert source is not None
     with tempfile.TemporaryDirectory(dir=ports.scratch) as folder:
         with ports.blobs.file(source.blob) as path:
+            original_bytes = path.stat().st_size
             made = ports.media.render(path, Path(folder))
         keys = ports.blobs.put_files([Path(file.path) for file in made.files])
     return [
@@ -36,5 +38,13 @@ def make_renditions(asset: Asset, attempt: Attempt, ports: Ports) -> Sequence[Ev
             thumbhash=made.thumbhash,
             engine=made.engine,
             notes=made.notes,
+            original_bytes=original_bytes,
+            saved_bytes=_saved(made, original_bytes),
         )
     ]
+
+
+def _saved(made: Rendered, original_bytes: int) -> int:
+    """What the smallest copy for the web spares whoever is sent it in place of the original."""
+    copies = [file.bytes for file in made.files if file.name == "web"]
+    return max(0, original_bytes - min(copies)) if copies else 0

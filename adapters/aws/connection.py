@@ -20,6 +20,9 @@ from adapters.aws import parsing
 MAX_ATTEMPTS = 8
 """Attempts at one request, the first included."""
 
+SCAN_SECONDS = 310
+"""How long the scanner's function may take to answer: a little more than its own timeout, which then says so."""
+
 _USER_AGENT = f"photovault botocore/{botocore.__version__}"
 """Named once, because botocore otherwise puts together anew, for each request, what system it runs on."""
 
@@ -102,17 +105,23 @@ class Aws:
         """The Step Functions client."""
         return self._client("stepfunctions")
 
+    @property
+    def scan_invoker(self) -> Any:
+        """The Lambda client for the scanner, whose answer may take minutes, and which is asked once: the step that
+        asks is tried again by itself."""
+        return self._client("lambda", read_timeout=SCAN_SECONDS, retries={"mode": "standard", "total_max_attempts": 1})
+
     def _client(self, service: str, **options: Any) -> Any:
         with self._lock:
             if service not in self._clients:
-                config = Config(
-                    user_agent=_USER_AGENT,
-                    connect_timeout=5,
-                    read_timeout=30,
-                    max_pool_connections=self._connections,
-                    retries={"mode": "standard", "total_max_attempts": MAX_ATTEMPTS},
-                    **options,
-                )
+                usual: dict[str, Any] = {
+                    "user_agent": _USER_AGENT,
+                    "connect_timeout": 5,
+                    "read_timeout": 30,
+                    "max_pool_connections": self._connections,
+                    "retries": {"mode": "standard", "total_max_attempts": MAX_ATTEMPTS},
+                }
+                config = Config(**(usual | options))
                 endpoint = self._endpoints.get("dynamodb" if service == "dynamodbstreams" else service)
                 make = getattr(self.session, "create_client", None) or self.session.client
                 client = make(service, endpoint_url=endpoint or self._endpoint_url, config=config)

@@ -142,13 +142,15 @@ class DynamoViewStore:
         descending: bool = False,
         limit: int = 100,
         cursor: str | None = None,
+        consistent: bool = False,
     ) -> Page:
         """Rows of a partition with low <= key < high, by primary key or by an index, without tombstones.
 
         One row more than `limit` is asked for, so that the last page says that it is the last.
 
         Cost:
-            1 request for each started MB (and for each run of tombstones), 0.5 RCU for each started 4 KB.
+            1 request for each started MB (and for each run of tombstones), 0.5 RCU for each started 4 KB; twice that
+            when consistent.
         Raises:
             InvalidInput: the cursor is not one of this query's, there is no such index, or the limit is below 1.
         """
@@ -166,6 +168,8 @@ class DynamoViewStore:
             return Page([], None)
         request |= {"TableName": self.table_name(table), "ScanIndexForward": not descending}
         request["ReturnConsumedCapacity"] = "TOTAL"
+        if consistent:
+            request["ConsistentRead"] = True
         if index is not None:
             request["IndexName"] = index
         else:  # tombstones are in no index

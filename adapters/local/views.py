@@ -146,8 +146,10 @@ class SqliteViewStore:
         descending: bool = False,
         limit: int = 100,
         cursor: str | None = None,
+        consistent: bool = False,
     ) -> Page:
-        """Rows of a partition with low <= key < high, by primary key or by an index, without tombstones."""
+        """Rows of a partition with low <= key < high, by primary key or by an index, without tombstones.
+        Always consistent: there is one copy."""
         column = "key" if index is None else self._index(table, index)
         scope = f"{table.projection}|{partition}|{index}|{low}|{high}|{descending}"
         conditions, values = [f"partition=? AND {column}>=? AND NOT deleted"], [partition, low]

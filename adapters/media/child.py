@@ -1,13 +1,11 @@
 """The process behind the wall: takes one request at a time from standard input and answers on standard output.
 
-Started by `adapters.media.sandbox` as `python -m adapters.media.child`. It limits itself before any decoder is loaded,
-lets nothing but frames out, and ends when its parent does.
+Started by `adapters.media.sandbox` as `python -m adapters.media.child`. It walls itself in before any decoder is loaded
+(`adapters.media.walls`), lets nothing but frames out, and ends when its parent does.
 """
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import faulthandler
 import os
 import queue
@@ -21,6 +19,7 @@ from typing import Any, BinaryIO
 
 import msgspec
 
+from adapters.media.walls import confine
 from domain.errors import MediaRejected
 from domain.media import Limits
 
@@ -30,30 +29,33 @@ MAX_FRAME = 16 << 20
 MAX_FILE = 512 << 20  # of one file that a call writes: no rendition comes near; a runaway writer ends here
 MAX_FILE_EVER = 8 << 30  # whatever a call asks for; a transcoded video may have several GB
 _LENGTH = struct.Struct(">I")
-_PR_SET_NO_NEW_PRIVS = 38
 
 
 CALLS: dict[str, str] = {
     "inspect": "adapters.media.images:inspect",
     "read_metadata": "adapters.media.metadata:read_metadata",
     "read_sidecar": "adapters.media.sidecar:read_sidecar",
+    "extract_video": "adapters.media.motion:extract_video",
     "render": "adapters.media.images:render",
     "encode_video": "adapters.media.encoding:encode_video",
     "encode_audio": "adapters.media.joining:encode_audio",
     "join_mp4": "adapters.media.joining:join_mp4",
     "analyze_video": "adapters.media.video_analysis:analyze",
+    "pixel_hash": "adapters.media.pixels:pixel_hash",
+    "perceptual_hash": "adapters.media.fingerprint:perceptual_hash",
 }
 """Call -> the function that serves it: (source, limits, **options) -> a struct. A module is imported with the first
 call that needs it: metadata does not wait for libvips."""
 
 
 class Request(msgspec.Struct, frozen=True):
-    """One call. The first of a process carries its limits."""
+    """One call. The first of a process carries its limits, and where it may write."""
 
     call: str  # "limits", or one of CALLS
     source: str = ""
     options: dict[str, Any] = {}  # keyword arguments; plain values only
     limits: Limits | None = None
+    writable: tuple[str, ...] = ()  # folders
     seconds: float = 0.0  # wall time that this call may take
     max_file_bytes: int = MAX_FILE  # length of any one file that this call may write; at most MAX_FILE_EVER
 
@@ -67,6 +69,10 @@ class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
     reason: str = ""
     cpu_seconds: float = 0.0  # of this call
     resident_bytes: int = 0  # of the process, after it
+    missing: tuple[str, ...] = ()  # to the first call: walls that the kernel did not put up
+
+
+_REQUEST = msgspec.msgpack.Decoder(Request)
 
 
 def write_frame(stream: BinaryIO, message: Request | Reply) -> None:
@@ -91,17 +97,17 @@ def main() -> None:
     frames = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # a C library that prints must not break the frames
     faulthandler.enable()
+    first = read_frame(sys.stdin.buffer)
+    if first is None:
+        return
+    request = _REQUEST.decode(first)
+    limits = request.limits or Limits()
+    missing = confine(limits.max_memory_bytes, MAX_FILE_EVER, request.writable)
+    write_frame(frames, Reply(resident_bytes=_resident_bytes(), missing=missing))
     requests: queue.SimpleQueue[Request] = queue.SimpleQueue()
-    threading.Thread(target=_listen, args=(requests,), daemon=True).start()
-    limits = Limits()
+    threading.Thread(target=_listen, args=(requests,), daemon=True).start()  # behind the walls too
     while True:
-        request = requests.get()
-        if request.limits is not None:
-            limits = request.limits
-            _confine(limits)
-            reply = Reply(resident_bytes=_resident_bytes())
-        else:
-            reply = _serve(request, limits)
+        reply = _serve(requests.get(), limits)
         try:
             write_frame(frames, reply)
         except BrokenPipeError:
@@ -110,25 +116,9 @@ def main() -> None:
 
 def _listen(requests: queue.SimpleQueue[Request]) -> None:
     """Read requests in a thread of its own, so that the parent's end is seen even while a decoder works."""
-    decoder = msgspec.msgpack.Decoder(Request)
     while (body := read_frame(sys.stdin.buffer)) is not None:
-        requests.put(decoder.decode(body))
+        requests.put(_REQUEST.decode(body))
     os._exit(0)
-
-
-def _confine(limits: Limits) -> None:
-    """Set what the kernel enforces; it can't be undone by what a decoder may be made to run."""
-    for kind, value in (
-        (resource.RLIMIT_AS, limits.max_memory_bytes),
-        (resource.RLIMIT_FSIZE, MAX_FILE_EVER),
-        (resource.RLIMIT_NOFILE, 64),
-        (resource.RLIMIT_CORE, 0),
-    ):
-        hard = resource.getrlimit(kind)[1]
-        value = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.setrlimit(kind, (value, value))
-    with contextlib.suppress(OSError, AttributeError):  # not Linux: the limits above still hold
-        ctypes.CDLL(None).prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
 
 
 def _serve(request: Request, limits: Limits) -> Reply:

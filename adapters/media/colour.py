@@ -88,12 +88,15 @@ def matrix_profile(primaries: Sequence[Sequence[float]], gamma: float) -> bytes:
     return header + struct.pack(">I", len(body)) + table + data
 
 
-def to_srgb(image: pyvips.Image, profile: bytes | str | None) -> tuple[pyvips.Image, str | None]:
+def to_srgb(
+    image: pyvips.Image, profile: bytes | str | None, *, at_once: bool = True
+) -> tuple[pyvips.Image, str | None]:
     """Bring a picture to 8-bit sRGB, three bands or four with alpha.
 
     Args:
         image: any interpretation and depth that a loader makes; alpha, if any, not premultiplied.
         profile: ICC profile, "p3" for libvips' own Display P3, or None for what the interpretation says.
+        at_once: run the transform here, so that an unusable profile is found; else it is known to work.
     Returns:
         The picture, and a note when the profile could not be used.
     """
@@ -107,6 +110,8 @@ def to_srgb(image: pyvips.Image, profile: bytes | str | None) -> tuple[pyvips.Im
         try:
             with _warnings() as said:
                 moved = _transform(image, profile)
+                if at_once:
+                    moved = moved.copy_memory()  # where its errors are caught
             image, note = (image, _UNUSABLE) if said else (moved, None)
         except pyvips.Error:
             note = _UNUSABLE
@@ -141,4 +146,4 @@ def _transform(image: pyvips.Image, profile: bytes | str) -> pyvips.Image:
         moved = image.icc_transform("srgb", embedded=True, intent="relative", black_point_compensation=True, depth=8)
     else:
         moved = image.icc_transform("srgb", input_profile=profile, embedded=False, intent="relative", depth=8)
-    return moved.copy_memory()  # run it here, where its errors are caught
+    return moved

@@ -10,17 +10,21 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
 from msgspec import Struct
 from PIL import Image, UnidentifiedImageError
 
+from adapters.media.boxes import avif_transfer, jxl_exif
 from adapters.media.png import late_metadata
+from adapters.media.raw import RAW_TYPES, exif_blocks, raw_size
+from adapters.media.weight import RAW_BYTES_A_PIXEL, whole_bytes
 from domain.errors import MediaRejected
 from domain.media import Limits
 
-__all__ = ["Header", "check_size", "damaged", "open_picture", "read_header", "upright_size"]
+__all__ = ["HDR_TRANSFERS", "Header", "check_size", "damaged", "open_picture", "read_header", "upright_size"]
 
 _FORMATS = {
     "image/jpeg": "JPEG",
@@ -32,10 +36,13 @@ _FORMATS = {
     "image/heic": "HEIF",
     "image/heif": "HEIF",
     "image/avif": "AVIF",
+    "image/jxl": "JXL",
 }
 
+HDR_TRANSFERS = (16, 18)  # PQ and HLG (ITU-T H.273)
+
 _lock = threading.Lock()
-_heif_ready = False
+_plugins: set[str] = set()
 
 
 class Header(Struct, frozen=True):
@@ -52,6 +59,10 @@ class Header(Struct, frozen=True):
     exif_gps: dict[int, Any] = {}
     xmp: bytes = b""
     adobe_rgb: bool = False
+    mode: str = "RGB"  # Pillow's word for the kind of pixels
+    frames: int = 1  # of an animation that Pillow reads (APNG, AVIF); libvips counts the others
+    transfer: int = 2  # ITU-T H.273: 16 is PQ, 18 is HLG
+    whole_bytes: int = 0  # what a decoder has to hold at once; 0 where it goes from top to bottom
     notes: tuple[str, ...] = ()
 
     @property
@@ -116,14 +127,20 @@ def open_picture(
 
 
 def _prepare(media_type: str, limits: Limits) -> None:
-    global _heif_ready  # noqa: PLW0603 - plug-ins are registered with Pillow once in a process
     Image.MAX_IMAGE_PIXELS = limits.max_pixels
-    if _FORMATS[media_type] == "HEIF" and not _heif_ready:
-        with _lock:
+    plugin = _FORMATS[media_type]
+    if plugin not in ("HEIF", "JXL") or plugin in _plugins:
+        return
+    with _lock:  # plug-ins are registered with Pillow once in a process
+        if plugin == "HEIF":
             import pillow_heif  # 40 ms and 10 MB that most files do not need
 
             pillow_heif.register_heif_opener(thumbnails=False)
-            _heif_ready = True
+        else:
+            import pylibjxl
+
+            pylibjxl.register_pillow()
+        _plugins.add(plugin)
 
 
 def read_header(source: Path, media_type: str, limits: Limits) -> Header:
@@ -132,8 +149,14 @@ def read_header(source: Path, media_type: str, limits: Limits) -> Header:
     Raises:
         MediaRejected: the picture itself can't be opened, or says that it is too large.
     """
+    if media_type in RAW_TYPES:
+        return _read_raw(source, media_type, limits)
     with open_picture(source, media_type, limits) as (image, caught):
         notes: list[str] = []
+        if media_type == "image/jxl":
+            block = jxl_exif(source)  # Pillow's plug-in finds it only together with the pixels
+            if block:
+                image.info["exif"] = block
         if media_type == "image/png" and "exif" not in image.info:
             late, late_xmp = late_metadata(source)
             image.info |= {"exif": b"Exif\0\0" + late} if late else {}
@@ -150,10 +173,11 @@ def read_header(source: Path, media_type: str, limits: Limits) -> Header:
         stored = info.get("original_orientation") or orientation
         if told is not None and orientation != told:
             notes.append(f"the EXIF orientation {str(told)[:20]!r} is not one of 1 to 8 and was ignored")
-        if media_type in ("image/heic", "image/heif"):
-            orientation = 1  # libheif has applied the container's rotation; EXIF's only repeats it (ISO/IEC 23008-12)
+        if media_type in ("image/heic", "image/heif", "image/jxl"):
+            orientation = 1  # the decoder applies the container's; EXIF's only repeats it (ISO/IEC 23008-12, 18181-2)
         profile = info.get("icc_profile")
         nclx = info.get("nclx_profile") or {}
+        transfer = avif_transfer(source) if media_type == "image/avif" else int(nclx.get("transfer_characteristics", 2))
         xmp = info.get("xmp") or info.get("XML:com.adobe.xmp") or exif.get(0x02BC) or b""
         return Header(
             width=width,
@@ -162,6 +186,10 @@ def read_header(source: Path, media_type: str, limits: Limits) -> Header:
             stored_orientation=stored if isinstance(stored, int) and 1 <= stored <= 8 else 1,
             profile=profile if isinstance(profile, bytes) and profile else None,
             display_p3=not profile and int(nclx.get("color_primaries", 0)) == 12,
+            mode=image.mode,
+            frames=_frames(image, media_type),
+            transfer=transfer,
+            whole_bytes=whole_bytes(image, media_type) * (2 if transfer in HDR_TRANSFERS else 1),  # kept at 16 bits
             exif=exif,
             exif_sub=sub,
             exif_gps=gps,
@@ -171,23 +199,82 @@ def read_header(source: Path, media_type: str, limits: Limits) -> Header:
         )
 
 
-def _read_exif(image: Image.Image, notes: list[str]) -> tuple[dict[int, Any], dict[int, Any], dict[int, Any]]:
-    """The three directories that matter, each as far as it can be read."""
+def _frames(image: Image.Image, media_type: str) -> int:
+    """Frames of an APNG or an AVIF sequence: known from the header. (Pillow has to walk through a GIF.)"""
+    return int(getattr(image, "n_frames", 1)) if media_type in ("image/png", "image/avif") else 1
+
+
+def _read_raw(source: Path, media_type: str, limits: Limits) -> Header:
+    """A raw file's size and orientation from LibRaw, its tags from its own directories."""
+    size = raw_size(source)
+    check_size(size.width, size.height, limits)
+    notes: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        blocks = _raw_blocks(source, media_type, notes)
+    if caught:
+        notes.append("the EXIF block is damaged in places; what could be read was kept")
+    xmp = blocks[0].get(0x02BC, b"")
+    return Header(
+        width=size.width,
+        height=size.height,
+        orientation=size.orientation,
+        stored_orientation=size.orientation,
+        exif=blocks[0],
+        exif_sub=blocks[1],
+        exif_gps=blocks[2],
+        xmp=bytes(xmp)[:1_000_000] if isinstance(xmp, (bytes, tuple)) else b"",
+        mode="RAW",
+        whole_bytes=RAW_BYTES_A_PIXEL * size.width * size.height,
+        notes=tuple(dict.fromkeys(notes)),
+    )
+
+
+def _raw_blocks(source: Path, media_type: str, notes: list[str]) -> list[dict[int, Any]]:
     blocks: list[dict[int, Any]] = [{}, {}, {}]
     try:
-        exif = Image.Image.getexif(image)  # the base's: a PNG's own would decode all pixels to look behind them
-        blocks[0] = dict(exif)
-        for at, tag, name in ((1, 0x8769, "EXIF"), (2, 0x8825, "GPS")):
-            try:
-                blocks[at] = dict(exif.get_ifd(tag))
-            except Exception:  # see open_picture
-                notes.append(f"the {name} part of the metadata is damaged and was not read")
-            if tag in exif and not blocks[at]:
-                notes.append(f"the {name} part of the metadata is named but missing or cut short")
-    except Exception:
+        held = exif_blocks(source, media_type)
+        if media_type == "image/x-canon-cr3":
+            for at, block in enumerate(held):
+                if block:
+                    blocks[at] = dict(_exif_of(BytesIO(block)))
+        elif held:
+            blocks = list(_directories(_exif_of(BytesIO(held[0].removeprefix(b"Exif\0\0"))), notes))
+        elif media_type not in ("image/x-fuji-raf",):
+            with source.open("rb") as file:
+                blocks = list(_directories(_exif_of(file), notes))
+    except Exception:  # see open_picture
+        notes.append("the EXIF block is damaged and was not read")
+    return blocks
+
+
+def _exif_of(file: BinaryIO) -> Image.Exif:
+    exif = Image.Exif()
+    exif.load_from_fp(file)
+    return exif
+
+
+def _read_exif(image: Image.Image, notes: list[str]) -> tuple[dict[int, Any], dict[int, Any], dict[int, Any]]:
+    """The three directories that matter, each as far as it can be read."""
+    blocks: tuple[dict[int, Any], dict[int, Any], dict[int, Any]] = ({}, {}, {})
+    try:
+        blocks = _directories(Image.Image.getexif(image), notes)  # a PNG's own would decode all pixels to look behind
+    except Exception:  # see open_picture
         notes.append("the EXIF block is damaged and was not read")
     if len(blocks[0]) < _stated_tags(image.info.get("exif")):
         notes.append("the EXIF block is damaged in places; what could be read was kept")
+    return blocks
+
+
+def _directories(exif: Image.Exif, notes: list[str]) -> tuple[dict[int, Any], dict[int, Any], dict[int, Any]]:
+    blocks: list[dict[int, Any]] = [dict(exif), {}, {}]
+    for at, tag, name in ((1, 0x8769, "EXIF"), (2, 0x8825, "GPS")):
+        try:
+            blocks[at] = dict(exif.get_ifd(tag))
+        except Exception:  # see open_picture
+            notes.append(f"the {name} part of the metadata is damaged and was not read")
+        if tag in exif and not blocks[at]:
+            notes.append(f"the {name} part of the metadata is named but missing or cut short")
     return blocks[0], blocks[1], blocks[2]
 
 

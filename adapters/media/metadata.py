@@ -17,6 +17,8 @@ from PIL.ExifTags import GPSTAGS, TAGS
 from PIL.TiffImagePlugin import IFDRational
 
 from adapters.media.header import read_header
+from adapters.media.motion import find_video
+from adapters.media.shots import shot_tags
 from adapters.media.sniff import sniff
 from domain.media import Limits, RawMetadata
 
@@ -63,8 +65,11 @@ def read_metadata(source: Path, limits: Limits) -> RawMetadata:
     ):
         _collect(tags, prefix, names, block, notes)
     tags.update(_read_xmp(header.xmp))
+    tags.update(shot_tags(header.exif_sub.get(0x927C), header.xmp))
+    embedded, missing = find_video(source, found.media_type, header.xmp)
+    notes += [missing] if missing else []
     width, height = header.upright
-    return RawMetadata(tags, width, height, header.stored_orientation, tuple(dict.fromkeys(notes)))
+    return RawMetadata(tags, width, height, header.stored_orientation, tuple(dict.fromkeys(notes)), embedded)
 
 
 def _collect(

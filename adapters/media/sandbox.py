@@ -7,6 +7,7 @@ Pipes and `subprocess` only, so that it works on AWS Lambda, where `multiprocess
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import selectors
 import signal
@@ -24,6 +25,7 @@ from typing import Any, BinaryIO, Self, TypeVar
 import msgspec
 
 from adapters.media.child import MAX_FILE, MAX_FILE_EVER, MAX_FRAME, Reply, Request, write_frame
+from adapters.media.walls import NETWORK_AND_PROGRAMS, WRITING
 from domain.errors import (
     DecoderCrashed,
     DecoderKilled,
@@ -34,7 +36,7 @@ from domain.errors import (
     NotFound,
 )
 from domain.events import TranscodePlanned, VideoAnalyzed
-from domain.media import Inspection, Limits, RawMetadata, RawSidecar, Rendered
+from domain.media import EmbeddedVideo, Hashed, Inspection, Limits, MotionFile, RawMetadata, RawSidecar, Rendered
 from domain.streaming import Encoded, Joined
 from domain.video import VideoReport
 
@@ -42,9 +44,24 @@ __all__ = ["SandboxedMediaEngine"]
 
 _KEPT_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "TMPDIR", "LANG", "SYSTEMROOT")
 _OUT_OF_MEMORY = (b"bad_alloc", b"MemoryError", b"ut of memory", b"failed to allocate", b"annot allocate memory")
+_SLOWEST_BYTES_PER_SECOND = 10 << 20  # of a disk that a whole video is read from
+
+
 _COMMAND = (sys.executable, "-P", "-m", "adapters.media.child")  # our own interpreter and module
 _ENCODE_SECONDS = 780.0  # of one part of a video: under AWS Lambda's 15 minutes, with time to fetch and store
 _START_SECONDS = 30.0  # to import Python and msgspec on a loaded machine
+_log = logging.getLogger("photovault.media")
+_WITHOUT = {
+    NETWORK_AND_PROGRAMS: (
+        logging.WARNING,
+        "decoders run without a wall against network and other programs: the kernel refused the filter (seccomp)",
+    ),
+    WRITING: (
+        logging.INFO,
+        "decoders run without a wall against writing files elsewhere: the kernel has no Landlock",
+    ),
+}
+"""What an operator is told, once a process, of a wall that is missing."""
 _REPLY = msgspec.msgpack.Decoder(Reply)
 T = TypeVar("T")
 
@@ -57,9 +74,12 @@ class SandboxedMediaEngine:
     Args:
         limits: what one call may cost; wall time and memory are enforced from outside the decoder.
         formats: what `render` writes, of "jpeg" and "webp".
+        optimise: what copies for the web `render` makes of originals in full size, of "jpeg", "webp" and "avif".
+        keep_copyright: whether `render` writes an original's copyright and artist into JPEGs.
         calls_per_child: a child is replaced after so many calls, against slow leaks.
         resident_bytes: a child that holds more than this after a call is replaced.
         encoder_threads: processors that one encoding of a video may use; workers run side by side already.
+        writable: folders below which decoders may write, besides the one for temporary files.
     """
 
     def __init__(
@@ -67,15 +87,20 @@ class SandboxedMediaEngine:
         limits: Limits | None = None,
         *,
         formats: Sequence[str] = ("jpeg", "webp"),
+        optimise: Sequence[str] = (),
+        keep_copyright: bool = False,
         calls_per_child: int = 500,
         resident_bytes: int = 768 << 20,
         encoder_threads: int = 1,
+        writable: Sequence[Path] = (),
     ) -> None:
         self.limits = limits or Limits()
-        self._formats = tuple(formats)
+        self._options = {"formats": tuple(formats), "optimise": tuple(optimise), "keep_copyright": keep_copyright}
         self._calls_per_child = calls_per_child
         self._resident_bytes = resident_bytes
         self._encoder_threads = encoder_threads
+        self._writable = tuple(str(path.absolute()) for path in (Path(tempfile.gettempdir()), *writable))
+        self._missing: frozenset[str] = frozenset()
         self._lock = threading.Lock()
         self._idle: list[_Child] = []
         self._all: set[_Child] = set()
@@ -94,13 +119,29 @@ class SandboxedMediaEngine:
         """See `domain.ports.MediaEngine.read_sidecar`."""
         return self._call("read_sidecar", source, RawSidecar, {"kind": kind})
 
+    def extract_video(self, source: Path, embedded: EmbeddedVideo, into: Path) -> MotionFile:
+        """See `domain.ports.MediaEngine.extract_video`."""
+        options = {"into": str(into), "offset": embedded.offset, "length": embedded.length}
+        return self._call("extract_video", source, MotionFile, options)
+
     def render(self, source: Path, into: Path) -> Rendered:
         """See `domain.ports.MediaEngine.render`."""
-        return self._call("render", source, Rendered, {"into": str(into), "formats": self._formats})
+        return self._call("render", source, Rendered, {"into": str(into), **self._options})
 
     def analyze_video(self, source: Path, into: Path) -> VideoReport:
         """See `domain.ports.MediaEngine.analyze_video`. It may take twice as long as other calls."""
         return self._call("analyze_video", source, VideoReport, {"into": str(into)}, 2 * self.limits.max_seconds)
+
+    def pixel_hash(self, source: Path) -> Hashed:
+        """See `domain.ports.MediaEngine.pixel_hash`. A large video may take longer than other calls."""
+        seconds = self.limits.max_seconds
+        with contextlib.suppress(OSError):
+            seconds += source.stat().st_size / _SLOWEST_BYTES_PER_SECOND
+        return self._call("pixel_hash", source, Hashed, seconds=seconds)
+
+    def perceptual_hash(self, source: Path) -> Hashed:
+        """See `domain.ports.MediaEngine.perceptual_hash`."""
+        return self._call("perceptual_hash", source, Hashed)
 
     def encode(self, source: Path, into: Path, found: VideoAnalyzed, planned: TranscodePlanned, part: int) -> Encoded:
         """See `domain.ports.MediaEngine.encode`."""
@@ -164,6 +205,11 @@ class SandboxedMediaEngine:
         with self._lock:
             return [child.pid for child in self._all]
 
+    def missing_walls(self) -> frozenset[str]:
+        """Walls around the children that the kernel did not put up; see `adapters.media.walls`. Empty before the first
+        call."""
+        return self._missing
+
     def close(self) -> None:
         """End all children, those at work too; later calls fail."""
         with self._lock:
@@ -222,9 +268,12 @@ class SandboxedMediaEngine:
                     return child
                 self._all.discard(child)
                 child.end()
-        child = _Child(self.limits)
+        child = _Child(self.limits, self._writable)
         with self._lock:
             self._all.add(child)
+            news, self._missing = child.missing - self._missing, self._missing | child.missing
+        for wall in sorted(news):
+            _log.log(*_WITHOUT[wall])
         return child
 
     def _give_back(self, child: _Child, healthy: bool) -> None:
@@ -257,7 +306,7 @@ def _out_of_memory(limits: Limits) -> DecoderOutOfMemory:
 class _Child:
     """One child process and its pipes; used by one thread at a time."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, writable: tuple[str, ...] = ()) -> None:
         self._limits = limits
         self._errors: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the child
         self.calls = 0
@@ -271,11 +320,12 @@ class _Child:
             bufsize=0,
         )
         try:
-            self.call(Request("limits", limits=limits), _START_SECONDS)
+            begun = self.call(Request("limits", limits=limits, writable=writable), _START_SECONDS)
         except BaseException:
             self.end()
             raise
         self.calls = 0
+        self.missing = frozenset(begun.missing)
 
     @property
     def pid(self) -> int:

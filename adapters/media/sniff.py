@@ -10,6 +10,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from adapters.media.raw import tiff_kind
 from domain.errors import MediaRejected
 from domain.media import Kind, Limits
 
@@ -34,29 +35,37 @@ _PICTURES: tuple[tuple[bytes, str], ...] = (
     (b"MM\0*", "image/tiff"),
     (b"II+\0", "image/tiff"),
     (b"MM\0+", "image/tiff"),
+    (b"\xff\x0a", "image/jxl"),
+    (b"\0\0\0\x0cJXL \r\n\x87\n", "image/jxl"),
+    (b"FUJIFILMCCD-RAW", "image/x-fuji-raf"),
+    (b"IIU\0", "image/x-panasonic-rw2"),
+    (b"IIRO", "image/x-olympus-orf"),
+    (b"IIRS", "image/x-olympus-orf"),
+    (b"MMOR", "image/x-olympus-orf"),
 )
 
 _UNSUPPORTED: tuple[tuple[bytes, str], ...] = (
     (b"\0\0\0\x0cjP  ", "a JPEG 2000 picture"),
     (b"\xff\x4f\xff\x51", "a JPEG 2000 picture"),
-    (b"\0\0\0\x0cJXL ", "a JPEG XL picture"),
-    (b"\xff\x0a", "a JPEG XL picture"),
     (b"\0\0\1\0", "a Windows icon"),
     (b"\0\0\2\0", "a Windows cursor"),
     (b"8BPS", "a Photoshop document"),
     (b"\x76\x2f\x31\x01", "an OpenEXR picture"),
-    (b"FUJIFILMCCD-RAW", "a camera raw file (Fujifilm)"),
-    (b"IIRO", "a camera raw file (Olympus)"),
-    (b"IIRS", "a camera raw file (Olympus)"),
-    (b"IIU\0", "a camera raw file (Panasonic)"),
     (b"\x30\x26\xb2\x75", "a Windows Media file"),
     (b"FLV\1", "a Flash video"),
     (b"\0\0\1\xba", "an MPEG program stream"),
 )
 """Pictures and videos of a kind that PhotoVault does not read."""
 
+_PDF, _SVG = "a PDF document", "an SVG drawing"
+_ADVICE = {
+    _PDF: "it may carry scripts and other files; save its pages as pictures to keep them here",
+    _SVG: "it is a program that draws, and may carry scripts; export it as a PNG to keep it here",
+}
+"""Documents that people take for pictures, and what to do instead."""
+
 _OTHER: tuple[tuple[bytes, str], ...] = (
-    (b"%PDF-", "a PDF document"),
+    (b"%PDF-", _PDF),
     (b"%!PS", "a PostScript document"),
     (b"MZ", "a Windows program"),
     (b"\x7fELF", "a Linux program"),
@@ -81,7 +90,7 @@ _OTHER: tuple[tuple[bytes, str], ...] = (
 
 _TEXT: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"<\?php", re.I), "a PHP script"),
-    (re.compile(r"<svg[\s>]", re.I), "an SVG drawing"),
+    (re.compile(r"<svg[\s>]", re.I), _SVG),
     (re.compile(r"<!doctype html|<(html|head|body|script|div|iframe|form|p|a)[\s>]", re.I), "an HTML page"),
     (re.compile(r"\A\s*<\?xml", re.I), "an XML document"),
     (re.compile(r"\A#!"), "a script"),
@@ -114,6 +123,8 @@ def sniff(source: Path, limits: Limits) -> Sniffed:
         raise MediaRejected("too_large", f"the file has {size:,} bytes; at most {limits.max_bytes:,} are taken")
     with source.open("rb") as file:
         found = identify(file.read(HEAD_BYTES))
+        if found.media_type == "image/tiff":
+            found = Sniffed(tiff_kind(file), "image")  # most raw files are TIFFs too
     if found.kind == "image" and size > limits.max_image_bytes:
         raise MediaRejected(
             "too_large", f"the picture has {size:,} bytes; at most {limits.max_image_bytes:,} are taken"
@@ -126,7 +137,7 @@ def identify(head: bytes) -> Sniffed:
     for magic, media_type in _PICTURES:
         if head.startswith(magic):
             if head[8:10] == b"CR" and media_type == "image/tiff":
-                raise _unsupported("a camera raw file (Canon)")
+                return Sniffed("image/x-canon-cr2", "image")
             return Sniffed(media_type, "image")
     if head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in _BMP_HEADERS:
         return Sniffed("image/bmp", "image")
@@ -143,10 +154,11 @@ def identify(head: bytes) -> Sniffed:
             raise _unsupported(what)
     for magic, what in _OTHER:
         if head.startswith(magic):
-            raise _not_media(what)
+            raise _document(what) if what in _ADVICE else _not_media(what)
     if b"%PDF-" in head[:1024]:
-        raise _not_media("a PDF document")
-    raise _not_media(_describe_text(head) or "data of an unknown kind")
+        raise _document(_PDF)
+    text = _describe_text(head)
+    raise _document(text) if text in _ADVICE else _not_media(text or "data of an unknown kind")
 
 
 def _riff(form: bytes) -> Sniffed:
@@ -163,11 +175,11 @@ def _iso_media(head: bytes) -> Sniffed:
     major = head[8:12]
     brands = {major, *(head[at : at + 4] for at in range(16, end - 3, 4))}
     if major == b"crx ":
-        raise _unsupported("a camera raw file (Canon CR3)")
+        return Sniffed("image/x-canon-cr3", "image")
     if major in (b"M4A ", b"M4B ", b"M4P "):
         raise _not_media("a sound file")
-    if major in (b"jp2 ", b"jpx ", b"jxl "):
-        raise _unsupported("a JPEG 2000 or JPEG XL picture")
+    if major in (b"jp2 ", b"jpx "):
+        raise _unsupported("a JPEG 2000 picture")
     if major == b"qt  ":
         return Sniffed("video/quicktime", "video")
     if major not in _MP4_BRANDS and not _3GPP.match(major):
@@ -199,6 +211,10 @@ def _describe_text(head: bytes) -> str | None:
 
 def _unsupported(what: str) -> MediaRejected:
     return MediaRejected("unsupported", f"this is {what}, a format that PhotoVault does not read")
+
+
+def _document(what: str) -> MediaRejected:
+    return MediaRejected("not_media", f"this is {what}, not a picture or a video: {_ADVICE[what]}")
 
 
 def _not_media(what: str) -> MediaRejected:

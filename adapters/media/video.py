@@ -48,6 +48,7 @@ def inspect(source: Path, media_type: str, limits: Limits) -> Inspection:
         stream = video_stream(container)
         check_size(stream.width or 0, stream.height or 0, limits)
         refuse_if_cut(layout, container)
+        _check_length(container, stream, limits)
         first = _decode_head(container, stream)
         if container.duration and container.duration > 2_000_000:
             notes += _decode_tail(container, stream)
@@ -112,6 +113,19 @@ def video_stream(container: Any) -> Any:
         raise MediaRejected("unsupported", "the video is coded in a way that PhotoVault does not read")
     stream.codec_context.thread_count = 1
     return stream
+
+
+def _check_length(container: Any, stream: Any, limits: Limits) -> None:
+    """Refuse a video by its stated length. What it states may be wrong; what is decoded of it is limited by time."""
+    seconds = max((container.duration or 0) / 1_000_000, float((stream.duration or 0) * (stream.time_base or 0)))
+    if seconds > limits.max_duration_seconds:
+        hours, taken = seconds / 3600, limits.max_duration_seconds / 3600
+        raise MediaRejected("too_long", f"the video says that it lasts {hours:,.1f} hours; at most {taken:g} are taken")
+    if stream.frames > limits.max_video_frames:
+        raise MediaRejected(
+            "too_many_frames",
+            f"the video says that it has {stream.frames:,} frames; at most {limits.max_video_frames:,} are taken",
+        )
 
 
 def _decode_head(container: Any, stream: Any) -> Any:

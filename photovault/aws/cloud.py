@@ -29,13 +29,15 @@ from adapters.aws.views import DynamoViewStore
 from domain.errors import InvalidInput
 from domain.eventstore import EventStore, utc_now
 from domain.parking import Parking
-from domain.ports import MediaEngine, ViewStore, ViewTable
+from domain.ports import MediaEngine, Scanner, ViewStore, ViewTable
+from domain.scanning import NoScanner, Serving
 from events_schema.codec import EventCodec
-from photovault.config import Settings
+from photovault.config import RenditionOptions, Settings, serving_policy
 from projections import PROJECTIONS
 from projections.generations import Generations
 
 if TYPE_CHECKING:
+    from photovault.lookalikes import IndexedLookalikes
     from projections.projector import Projector
     from projections.replay import Replay
     from steps.relay import Relay
@@ -58,11 +60,14 @@ class CloudSettings(Struct, frozen=True, kw_only=True):
     default_owner: str | None = None
     stage: str = "dev"
     endpoint_url: str | None = None
+    scan_function: str | None = None
+    serving: Serving = Serving()
 
     @staticmethod
     def of(environment: Mapping[str, str] = os.environ) -> CloudSettings:
         """Read EVENTS_TABLE, CHECKPOINTS_TABLE, VIEWS_PREFIX, QUEUES_PREFIX, ORIGINALS_BUCKET, DERIVED_BUCKET and
-        ARCHIVE_BUCKET; DEFAULT_OWNER, STAGE and AWS_ENDPOINT_URL (an emulator's) may be empty.
+        ARCHIVE_BUCKET; DEFAULT_OWNER, STAGE, AWS_ENDPOINT_URL (an emulator's), SCAN_FUNCTION and SERVE_UNSCANNED may be
+        empty.
 
         Raises:
             InvalidInput: one is missing, or the default owner can't be an owner's name.
@@ -79,10 +84,14 @@ class CloudSettings(Struct, frozen=True, kw_only=True):
             default_owner=default,
             stage=environment.get("STAGE") or "dev",
             endpoint_url=environment.get("AWS_ENDPOINT_URL") or None,
+            scan_function=(scanner := environment.get("SCAN_FUNCTION") or None),
+            serving=serving_policy(
+                environment.get("SERVE_UNSCANNED"), scanner=scanner is not None, name="SERVE_UNSCANNED"
+            ),
         )
 
 
-_OPTIONAL = ("default_owner", "stage", "endpoint_url")
+_OPTIONAL = ("default_owner", "stage", "endpoint_url", "scan_function", "serving")
 
 
 def is_owner(name: str) -> bool:
@@ -189,7 +198,21 @@ class Cloud:
         """The decoders; they start with the first file."""
         from adapters.media.sandbox import SandboxedMediaEngine
 
-        return SandboxedMediaEngine()
+        options = RenditionOptions.of()
+        return SandboxedMediaEngine(
+            encoder_threads=os.cpu_count() or 1,  # one message at a time
+            optimise=options.optimise,
+            keep_copyright=options.keep_copyright,
+        )
+
+    @cached_property
+    def scanner(self) -> Scanner:
+        """The function that scans uploads, where there is one."""
+        if self.settings.scan_function is None:
+            return NoScanner()
+        from adapters.aws.scanner import FunctionScanner
+
+        return FunctionScanner(self.aws, self.settings.scan_function, self.settings.originals_bucket)
 
     @cached_property
     def worker(self) -> Worker:
@@ -200,8 +223,25 @@ class Cloud:
         from steps.catalogue import STEP_FUNCTIONS
         from steps.worker import Worker
 
-        ports = Ports(self.store, self.blobs, self.media, zone_of, self.scratch, geocoder=OfflineGeocoder())
+        ports = Ports(
+            self.store,
+            self.blobs,
+            self.media,
+            zone_of,
+            self.scratch,
+            lookalikes=self.lookalikes,
+            geocoder=OfflineGeocoder(),
+            scanner=self.scanner,
+            serving=self.settings.serving,
+        )
         return Worker(STEP_FUNCTIONS, ports, self.clock)
+
+    @cached_property
+    def lookalikes(self) -> IndexedLookalikes:
+        """Finds pictures that look alike; asks for many ranges of the index at once."""
+        from photovault.lookalikes import IndexedLookalikes
+
+        return IndexedLookalikes(self.store, self.views, self.checkpoints, self.clock, threads=16)
 
     def register(self) -> None:
         """Give every projection its first generation. Those that the deployment began with saw its history from the
@@ -225,6 +265,8 @@ class Cloud:
         """End decoders, threads and connections; clients that were given stay open."""
         if "media" in self.__dict__:
             self.media.close()
+        if "lookalikes" in self.__dict__:
+            self.lookalikes.close()
         if "views" in self.__dict__:
             self.views.close()
         if self._owns_aws:

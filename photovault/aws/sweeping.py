@@ -1,7 +1,8 @@
 """The sweep: what S3, DynamoDB's stream or a queue never told is found by looking, a bounded piece of the vault a run.
 
 Objects without events become assets; streams whose rows lag are projected; steps that are due and that nobody seems to
-work on are sent again. Everything that it does again is harmless, so it needs to be certain of nothing.
+work on are sent again. Everything that it does again is harmless, so it needs to be certain of nothing. It also counts
+what lies in the steps' queues, for the alarms.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from adapters.aws.originals import UNVERSIONED
 from domain.asset import Asset, fold
 from domain.commits import Commit, derive_id, split_stream, to_us
 from domain.errors import HistoryDamaged, UnreadableEvent
+from domain.pipeline import STEPS
 from domain.ports import Message
 from photovault.aws.cloud import Cloud
 from photovault.aws.intake import Stored, place_of, take_in
@@ -44,6 +46,8 @@ class Swept(Struct):
     heads: int = 0
     lagging: int = 0  # streams whose rows were behind
     resent: int = 0  # messages
+    waiting: int = 0  # messages of steps that no worker has in hand, and that are due
+    dead_letters: int = 0  # of steps
     whole: bool = False  # the listing has come to its end, and begins anew with the next run
 
 
@@ -52,6 +56,14 @@ class _Cursor(Struct, frozen=True):
 
     key: str = ""
     version: str = ""
+
+
+def sweep_queues(vault: Cloud, swept: Swept) -> None:
+    """Count what waits in the steps' queues, and what was given up. Cost: 2 requests a step."""
+    for step in STEPS:
+        depth = vault.queue.depth(step)
+        swept.waiting += depth.waiting
+        swept.dead_letters += depth.dead
 
 
 def sweep_objects(vault: Cloud, swept: Swept, until: datetime, page: int = 0) -> None:

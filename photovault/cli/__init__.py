@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from domain.errors import InvalidInput, PhotoVaultError
-from photovault.cli import browse, cloud, cost, history, process, upkeep, video
+from photovault.cli import browse, cloud, cost, history, likeness, process, upkeep, video
 from photovault.cli.app import app
 from photovault.cli.output import error_line
 
@@ -17,6 +17,7 @@ __all__ = ["app", "main"]
 DEBUG = "PHOTOVAULT_DEBUG"
 
 browse.register(app)
+likeness.register(app)
 process.register(app)
 upkeep.register(app)
 history.register(app)

@@ -16,13 +16,14 @@ from photovault.cli.app import Cursor, Json, Limit, open_vault, refuse_others
 from photovault.cli.output import coloured, exit_unless, moment, number, out, print_json, progress_bar, table
 from photovault.finding import asset_id, find_asset
 from photovault.moments import parse_local, parse_moment
-from photovault.page import place_text, taken_text, write_page
+from photovault.page import marks, place_text, taken_text, write_page
 from photovault.rebuilding import at_moment
 from photovault.runtime import catch_up
 from photovault.sealing import verify_history
 from photovault.vault import Vault
 from projections import Projection
 from projections.files import PATHS
+from projections.serving import served
 
 AsOf = Annotated[
     str | None, typer.Option("--as-of", help="Show a past moment: 2026-11-24, or 2026-11-24T10:30:00Z.", metavar="TIME")
@@ -48,6 +49,9 @@ def query(
     until: Annotated[str | None, typer.Option(help="gallery: taken before this local time.")] = None,
     oldest_first: Annotated[bool, typer.Option("--oldest-first", help="gallery: turn the order round.")] = False,
     asset: Annotated[str | None, typer.Option(help="Only this asset: id, prefix or path.")] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="gallery: every file, also those shown as one with another; in order of id.")
+    ] = False,
     as_of: AsOf = None,
     html: Annotated[
         Path | None, typer.Option(help="gallery: write a page of thumbnails to this file.", metavar="FILE")
@@ -71,6 +75,8 @@ def query(
             "as_of",
             *(["html", "sheet"] if view == "gallery" else ()),
         )
+    elif view == "gallery" and everything:
+        refuse_others(context, "query gallery --all", "view", "everything", "as_of", "limit", "cursor", "html", "sheet")
     elif view != "gallery":
         refuse_others(context, f"query {view}", "view", "as_of", "asset", "limit", "cursor")
     with open_vault(context) as vault:
@@ -85,15 +91,17 @@ def query(
         if asset is not None:
             key = find_asset(vault, asset).rpartition("#")[2]
             page = views.query(view_table, vault.settings.owner, low=key, high=key + "\0", limit=1)
+        elif view == "gallery" and everything:
+            page = views.query(view_table, vault.settings.owner, limit=limit, cursor=cursor)
         elif view == "gallery":
-            everything = state is not None or (json and html is None) or sheet is not None
+            refused_too = state is not None or (json and html is None) or sheet is not None
             page, hidden = _timeline(
-                vault, projection, views, view_table, state, since, until, oldest_first, limit, cursor, everything
+                vault, projection, views, view_table, state, since, until, oldest_first, limit, cursor, refused_too
             )
         else:
-            high = PATHS if view == "files" else None  # rows of single paths stand behind those of the assets
+            high = PATHS if projection.has_others() else None  # rows beside those of the assets stand behind them
             page = views.query(view_table, vault.settings.owner, limit=limit, cursor=cursor, high=high)
-        items = [projection.show(projection.decode(row.data), vault.locate) for row in page.rows]
+        items = [served(projection, row, vault.locate, vault.settings.serving) for row in page.rows]
         if sheet is not None:
             from photovault.contact_sheet import write_sheet  # Pillow, which only this needs
 
@@ -106,10 +114,22 @@ def query(
             shown = write_page(items, html)
             if not json:
                 out.print(f"{number(shown, 'picture')} on {html}")
+                _tell_withheld(items)
                 return
         _show(view, items, page.cursor, json=json)
         if hidden and not json:
             out.print(f"[dim]{hidden:,} quarantined not listed: --state quarantined shows them[/dim]")
+        if not json:
+            _tell_withheld(items)
+
+
+def _tell_withheld(items: list[dict[str, Any]]) -> None:
+    withheld = sum(1 for item in items if item.get("withheld") and item["safety"] in ("not_scanned", "failed"))
+    if withheld:
+        out.print(
+            f"[dim]pictures of {number(withheld, 'file')} are withheld: no scanner has called them clean; "
+            "`photovault reprocess --step validate --all` scans again[/dim]"
+        )
 
 
 def _view(vault: Vault, name: str, as_of: str | None) -> tuple[Projection[Any], ViewTable, ViewStore]:
@@ -206,11 +226,12 @@ def _show_gallery(items: list[dict[str, Any]]) -> None:
         place = place_text(item)
         pixels = f"{item['width']} x {item['height']}" if item["width"] else ""
         taken = taken_text(item, 19)
+        file = f"{item['file_name']} ({marks(item)})" if marks(item) else item["file_name"]
         rows.append(
             (
                 item["asset"][:8],
                 taken,
-                item["file_name"],
+                file,
                 coloured(item["state"]),
                 pixels,
                 *length,

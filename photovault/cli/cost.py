@@ -88,8 +88,8 @@ def _measure(path: Path) -> None:
     from photovault.cost.measuring import measure
 
     command = " ".join(["photovault", *sys.argv[1:]])
-    err.print("measuring for about three minutes: 20 photos of 12 megapixels and 3 videos of 20 seconds")
-    found = measure(photos=20, videos=3, video_seconds=20, command=command)
+    err.print("measuring for about ten minutes: 20 photos of 12 megapixels and a video of a minute")
+    found = measure(photos=20, videos=1, video_seconds=60, command=command)
     path.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n")
     out.print(f"written to {path}")
 

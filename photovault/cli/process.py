@@ -15,12 +15,15 @@ from domain.commits import from_us, split_stream
 from domain.pipeline import STEPS
 from photovault.cli.app import Json, open_vault
 from photovault.cli.output import coloured, err, moment, number, out, print_json, progress_bar, table
+from photovault.finding import find_asset
 from photovault.importer import Report, find_files, import_files
 from photovault.page import write_page
 from photovault.reprocessing import Selection, dead_letters, redrive, redrive_parked, reprocess
 from photovault.runtime import Runtime, Tick, catch_up
 from photovault.statistics import status_of
+from photovault.unstacking import unstack
 from photovault.vault import Vault
+from projections.serving import served
 
 Paths = Annotated[list[Path], typer.Argument(help="Files and folders.", metavar="PATH")]
 
@@ -31,6 +34,7 @@ def register(app: typer.Typer) -> None:
     app.command()(work)
     app.command()(status)
     app.command("reprocess")(reprocess_command)
+    app.command("unstack")(unstack_command)
     app.command("dead-letters")(dead_letters_command)
     app.command("parked")(parked_command)
     app.command(hidden=True)(demo)
@@ -111,6 +115,22 @@ def reprocess_command(
         out.print(f"{step} {would} again for {number(len(asked), 'asset')}.")
         if asked and not dry_run:
             out.print("Next: [bold]photovault work[/bold]")
+
+
+def unstack_command(
+    context: typer.Context,
+    asset: Annotated[str, typer.Argument(help="Id, the beginning of an id, or the file's path.", metavar="ASSET")],
+    reason: Annotated[str, typer.Option(help="Why; it is kept in the history.")] = "asked for on the command line",
+    json: Json = False,
+) -> None:
+    """Take a live photo, a RAW+JPEG pair or a burst apart, for good: each of its files is shown by itself."""
+    with open_vault(context) as vault:
+        changed = unstack(vault, find_asset(vault, asset), reason)
+        catch_up(vault)
+        if json:
+            print_json({"assets": changed})
+        else:
+            out.print(f"{number(len(changed), 'asset')} shown by themselves again.")
 
 
 def dead_letters_command(
@@ -272,7 +292,7 @@ def _print_tour(vault: Vault) -> None:
     """Where the pictures are, and three commands to try next."""
     projection, view = vault.generations.active("gallery")
     rows = vault.views.query(view, vault.settings.owner, index="timeline", limit=500, descending=True).rows
-    items = [projection.show(projection.decode(row.data), vault.locate) for row in rows]
+    items = [served(projection, row, vault.locate, vault.settings.serving) for row in rows]
     page = vault.settings.home / "gallery.html"
     shown = write_page(items, page)
     command = _called_as(vault)

@@ -47,6 +47,7 @@ _DAYS = Decimal(30)
 _LISTED = 200  # versions a page (photovault.aws.sweeping)
 _SWEPT = 2_000  # objects a run at most (photovault.aws.sweeping)
 _KEYS = 100  # rows a BatchGetItem
+_AS_LONG_AS_THE_VIDEO = ("encode", "join", "fingerprint")  # their work grows with it; the others look at samples
 _YOUNG_MONTHS = 2  # 30 days Standard, 30 days Intelligent-Tiering's frequent tier, at the same price
 
 
@@ -205,6 +206,8 @@ def _usage(load: Load, measured: Measured, footprint: Footprint) -> dict[str, Us
         for name, usage in each.functions.items():
             total = used.setdefault(name, Usage())
             _add(total, usage, count)
+            if each is measured.per_video and name in _AS_LONG_AS_THE_VIDEO:
+                total.cpu_ms += count * usage.cpu_ms * (size / each.original_bytes - 1)
             whole_reads = usage.s3_bytes_read / each.original_bytes  # of the original, which may be larger here
             total.s3_bytes_read += count * whole_reads * (size - each.original_bytes)
     pages = float(load.assets * ASSUMPTIONS["pages_per_asset"].value)
@@ -312,8 +315,8 @@ def _objects(draft: Draft, used: Mapping[str, Usage], load: Load, measured: Meas
 def _queues(draft: Draft, used: Mapping[str, Usage], footprint: Footprint) -> None:
     for name, usage in used.items():
         draft.add("SQS", "messages", "sqs_request", exact(usage.sqs_requests), function=name)
-    polls = footprint.pollers * HOURS * 3600 / ASSUMPTIONS["poll_seconds"].value
-    draft.add("SQS", "polls of empty queues", "sqs_request", polls * len(footprint.polled_queues))
+    polls = HOURS * 3600 / ASSUMPTIONS["poll_seconds"].value
+    draft.add("SQS", "polls of empty queues", "sqs_request", polls * sum(footprint.polled_queues.values()))
 
 
 def _watching(draft: Draft, used: Mapping[str, Usage], load: Load, measured: Measured, footprint: Footprint) -> None:

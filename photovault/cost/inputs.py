@@ -118,7 +118,6 @@ class Measured(Struct, frozen=True):
     machine: str
     photo: Mapping[str, float]
     video: Mapping[str, float]
-    transcode_cpu_ms_per_second: float  # of 1080p into 720p H.264: what a step would cost that does not exist yet
     client_cpu_ms_per_request: float
     start_cpu_ms: Mapping[str, float]
     log_bytes_per_invocation: int
@@ -140,8 +139,7 @@ class Footprint(Struct, frozen=True):
 
     architecture: str  # `x86_64` or `arm64`
     functions: Mapping[str, FunctionShape]
-    polled_queues: tuple[str, ...]
-    pollers: int  # connections a queue, also an empty one: 5, or down to 2 where no maximum concurrency is set
+    polled_queues: Mapping[str, int]  # connections that ask each for work, also an empty one: 5, or 2 without a maximum
     schedules: Mapping[str, int]  # function -> runs a month
     alarms: int  # metrics that alarms watch
     dashboards: int

@@ -7,32 +7,26 @@ from typing import Any
 
 from msgspec import structs
 
-from photovault.cost.bill import FULL_PROCESSOR_MB, HOURS, Bill, Load, exact, month_bill, stretch
+from photovault.cost.bill import HOURS, Bill, Load, month_bill
 from photovault.cost.inputs import Footprint, Measured, PriceTable
 
 __all__ = ["extras", "savings"]
 
 _OPENSEARCH_GB = 10  # the template's volume
-_VIDEO_BITS_PER_SECOND = 8_000_000  # 1080p, as the videos that were measured
 
 
 def savings(
     load: Load, measured: Measured, footprint: Footprint, prices: PriceTable, region: str
 ) -> dict[str, tuple[Decimal, Decimal]]:
     """(list price, after the free tier) in US dollars a month that each could save, and all of them together."""
-    errors = len(footprint.functions) - 1
-    without_dashboard: dict[str, Any] = {"dashboards": 0}
-    one_alarm: dict[str, Any] = {"alarms": footprint.alarms - errors}
-    few_polls: dict[str, Any] = {"pollers": 2}
+    few_polls: dict[str, Any] = {"polled_queues": {queue: min(2, n) for queue, n in footprint.polled_queues.items()}}
     daily: dict[str, Any] = {
         "schedules": {**footprint.schedules, "reconcile": min(30, footprint.schedules.get("reconcile", 0))}
     }
     options = {
-        "no dashboard": without_dashboard,
-        "one alarm on all functions' errors instead of one for each": one_alarm,
-        "no maximum concurrency on the queues (AWS then polls with 2 connections)": few_polls,
+        "no maximum concurrency on any queue (AWS then polls with 2 connections)": few_polls,
         "the sweep once a day": daily,
-        "all of these": without_dashboard | one_alarm | few_polls | daily,
+        "both": few_polls | daily,
     }
 
     def bill(shape: Footprint) -> Bill:
@@ -45,14 +39,12 @@ def savings(
 
 def extras(load: Load, measured: Measured, footprint: Footprint, prices: PriceTable, region: str) -> dict[str, Decimal]:
     """What the plan had in mind and the pipeline does not do, in US dollars a month: none of it is in the bill."""
+    _, page = prices.price("cloudwatch_dashboard", region)
     _, image = prices.price("rekognition_image", region)
     _, hour = prices.price("opensearch_hour", region)
     _, disk = prices.price("opensearch_storage", region)
-    _, gb_second = prices.price(f"lambda_gb_second_{footprint.architecture}", region)
-    seconds = Decimal(load.videos * load.video_bytes * 8) / _VIDEO_BITS_PER_SECOND
-    processor = seconds * exact(measured.transcode_cpu_ms_per_second) / 1000 * stretch(FULL_PROCESSOR_MB)
     return {
-        "A 720p copy of each video, by a function of one processor": processor * FULL_PROCESSOR_MB / 1024 * gb_second,
         "Rekognition: labels, faces and moderation of every image (3 calls each)": 3 * load.images * image,
+        "A dashboard, if switched on (an account's first three are free)": page,
         "OpenSearch, if switched on: one t3.small.search node with 10 GB": hour * HOURS + _OPENSEARCH_GB * disk,
     }

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import tempfile
 from collections.abc import Callable
 from fractions import Fraction
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import av
@@ -13,7 +15,9 @@ import numpy as np
 from PIL import Image, ImageCms
 from PIL.PngImagePlugin import PngInfo
 
-from tests.unit.media.pictures import quarters
+from tests.support import rawfiles
+from tests.support.moving import avif_hdr, heic_hdr
+from tests.unit.media.pictures import quarters, save
 
 __all__ = ["SEEDS", "sound"]
 
@@ -69,6 +73,12 @@ def _animated(kind: str) -> bytes:
     return buffer.getvalue()
 
 
+def _written(write: Callable[[Path], Any], name: str) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        write(Path(folder) / name)
+        return (Path(folder) / name).read_bytes()
+
+
 def film(kind: str, codec: str, *, sound_codec: str | None = "aac", frames: int = 20, options: Any = None) -> bytes:
     """A film of moving stripes, 96 x 64 pixels, 20 frames a second, with a tone."""
     buffer = io.BytesIO()
@@ -109,6 +119,17 @@ SEEDS: dict[str, Callable[[], bytes]] = {
     "a.bmp": lambda: _picture("BMP"),
     "a.heic": _heic,
     "a.avif": lambda: _picture("AVIF", exif=_exif()),
+    "animated.png": lambda: _animated("PNG"),
+    "animated.avif": lambda: _animated("AVIF"),
+    "pq.heic": lambda: _written(lambda path: heic_hdr(path, 16, (64, 48)), "a.heic"),
+    "pq.avif": lambda: _written(lambda path: avif_hdr(path, 16, (64, 64)), "a.avif"),
+    "a.jxl": lambda: _written(lambda path: save(path.parent, path.name, quarters(64, 48), orientation=6), "a.jxl"),
+    "a.dng": lambda: rawfiles.dng(quarters(64, 48), preview=quarters(48, 36), orientation=6),
+    "develop.dng": lambda: rawfiles.dng(quarters(64, 48), preview=None),
+    "a.nef": lambda: rawfiles.nef(quarters(64, 48), preview=quarters(48, 36)),
+    "a.arw": lambda: rawfiles.arw(quarters(64, 48), preview=quarters(48, 36)),
+    "a.cr2": lambda: rawfiles.cr2(quarters(64, 48), preview=quarters(48, 36)),
+    "a.rw2": lambda: rawfiles.rw2(quarters(64, 48), preview=quarters(48, 36)),
     "a.mp4": lambda: film("mp4", "libx264"),
     "fragmented.mp4": lambda: film("mp4", "libx264", options={"movflags": "frag_keyframe+empty_moov"}),
     "a.mov": lambda: film("mov", "mpeg4", sound_codec=None),

@@ -24,9 +24,12 @@ LIMITS = Limits(max_seconds=30)
 OPTIONS: dict[str, dict[str, Any]] = {
     "inspect": {},
     "read_metadata": {},
-    "read_sidecar": {"kind": "xmp"},
-    "render": {"into": "{into}", "formats": ("jpeg", "webp")},
+    "render": {"into": "{into}", "formats": ("jpeg", "webp"), "optimise": ("jpeg",), "keep_copyright": True},
     "analyze_video": {"into": "{into}"},
+    "extract_video": {"into": "{into}", "offset": 0, "length": "{size}"},
+    "read_sidecar": {"kind": "xmp"},
+    "pixel_hash": {},
+    "perceptual_hash": {},
     "encode_video": {
         "into": "{into}",
         "format": "{format}",
@@ -56,8 +59,8 @@ def test_every_call_that_meets_a_strangers_file_is_fuzzed() -> None:
 def call(engine: SandboxedMediaEngine, name: str, source: Path, into: Path) -> str:
     """One call: "answered", or the reason for which it was not."""
     container = {".mkv": "matroska", ".webm": "webm", ".mov": "mov"}.get(source.suffix, "mp4")
-    known = {"{into}": str(into), "{format}": container}
-    given = {key: known.get(value, value) if isinstance(value, str) else value for key, value in OPTIONS[name].items()}
+    told = {"{into}": str(into), "{size}": source.stat().st_size, "{format}": container}
+    given = {key: told.get(value, value) if isinstance(value, str) else value for key, value in OPTIONS[name].items()}
     into.mkdir(exist_ok=True)
     try:
         engine._call(name, source, msgspec.Raw, given)
@@ -98,7 +101,21 @@ def test_a_broken_file_ends_with_an_answer_or_a_reason(
 
 @given(data=st.binary(max_size=4000))
 @settings(max_examples=EXAMPLES or 60, suppress_health_check=list(HealthCheck))
-@pytest.mark.parametrize("head", [b"", b"\xff\xd8\xff\xe1", b"RIFF....WEBPVP8X", b"\0\0\0\x18ftypheic", b"II*\0"])
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"",
+        b"\xff\x0a",
+        b"IIU\0\x18\0\0\0",
+        b"FUJIFILMCCD-RAW ",
+        b"IIRO\x08\0\0\0",
+        b"\0\0\0\x18ftypcrx ",
+        b"\xff\xd8\xff\xe1",
+        b"RIFF....WEBPVP8X",
+        b"\0\0\0\x18ftypheic",
+        b"II*\0",
+    ],
+)
 def test_bytes_without_any_sense_are_refused(
     engine: SandboxedMediaEngine, tmp_path_factory: pytest.TempPathFactory, head: bytes, data: bytes
 ) -> None:

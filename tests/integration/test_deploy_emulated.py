@@ -92,7 +92,7 @@ def test_the_mappings_feed_the_functions(client: Any) -> None:
     functions = {"intake", "projector", "relay", *(step.name for step in PIPELINE)}
     assert fed.keys() == {f"photovault-{STAGE}-{name}" for name in functions}
     assert {mapping["State"] for mapping in mappings} == {"Enabled"}
-    assert fed[f"photovault-{STAGE}-intake"]["ScalingConfig"] == {"MaximumConcurrency": 2}
+    assert fed[f"photovault-{STAGE}-renditions"]["ScalingConfig"] == {"MaximumConcurrency": 2}
 
 
 def test_the_api_has_its_routes_and_its_authorizer(client: Any, outputs: dict[str, str]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from domain.asset import asset_stream
+from domain.ports import Message
 from photovault.aws.cloud import Cloud
 from photovault.aws.intake import Stored, place_of
 from photovault.sealing import verify_history
@@ -116,6 +117,15 @@ def test_objects_that_nobody_told_of_are_found_page_by_page(
     assert len(gallery(vault)) == 6
     third = invoke["reconcile"]({})
     assert (third["recovered"], third["lagging"]) == (0, 0)
+
+
+def test_a_sweep_counts_what_waits_in_the_queues_and_what_was_given_up(vault: Cloud, invoke: Invokes) -> None:
+    messages = [Message(f"m{n}", f"anna#asset#{n}", "metadata", "c", "c") for n in range(3)]
+    vault.queue.send("metadata", messages)
+    (taken,) = vault.queue.receive(["metadata"], 1, 60.0)
+    assert [invoke["reconcile"]({})[name] for name in ("waiting", "dead_letters")] == [2, 0]
+    vault.queue.bury(taken, "it crashed")
+    assert [invoke["reconcile"]({})[name] for name in ("waiting", "dead_letters")] == [2, 1]
 
 
 def test_a_run_looks_at_so_many_objects_and_no_more_and_the_next_one_goes_on(

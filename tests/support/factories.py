@@ -20,6 +20,8 @@ from domain.events import (
     Event,
     FileQuarantined,
     FileValidated,
+    FingerprintComputed,
+    LookalikesFound,
     MetadataExtracted,
     PlaceResolved,
     PosterExtracted,
@@ -37,6 +39,7 @@ from domain.events import (
     VideoTranscoded,
 )
 from domain.eventstore import EventStore
+from domain.likeness import ALGORITHM, Lookalike
 from domain.media import Camera, Position, TakenAt
 from domain.pipeline import STEPS
 from domain.streaming import ChunkFile, Part, Rung, Segment, StreamRendition, VideoFile
@@ -226,6 +229,17 @@ def poster(mark: str = "", **changes: Any) -> PosterExtracted:
         ),
     }
     return PosterExtracted(**fields | changes)
+
+
+def fingerprint(attempt: int = 1, **changes: Any) -> FingerprintComputed:
+    """Hashes of a picture that looks like no other."""
+    fields: dict[str, Any] = {"pixels": sha("pixels"), "phash": "f0f0a5a53c3c9696", "algorithm": ALGORITHM}
+    return FingerprintComputed(run=run("fingerprint", attempt), **fields | changes)
+
+
+def lookalikes(*matches: Lookalike, attempt: int = 1) -> LookalikesFound:
+    """What a search came to: nothing, unless told."""
+    return LookalikesFound(run=run("duplicates", attempt), matches=matches)
 
 
 def planned(parts: int = 2, **changes: Any) -> TranscodePlanned:

@@ -22,14 +22,26 @@ from domain.commits import Commit, split_stream
 from domain.errors import MediaRejected, NotFound
 from domain.events import TranscodePlanned, VideoAnalyzed
 from domain.eventstore import EventStore
-from domain.media import Inspection, Limits, RawMetadata, RawSidecar, Rendered, RenditionFile
+from domain.media import (
+    EmbeddedVideo,
+    Hashed,
+    Inspection,
+    Limits,
+    MotionFile,
+    RawMetadata,
+    RawSidecar,
+    Rendered,
+    RenditionFile,
+)
 from domain.parking import Parking
 from domain.pipeline import PIPELINE
-from domain.ports import Delivery, Row, ViewTable
+from domain.ports import Delivery, Row, Scanner, ViewTable
+from domain.scanning import NoScanner, Serving
 from domain.streaming import Encoded, EncodedFile, Joined, Segment
 from domain.video import AudioTrack, PosterPicture, PreviewFile, VideoQuality, VideoReport, VideoTrack
 from events_schema.codec import EventCodec
 from photovault.config import Settings
+from photovault.lookalikes import IndexedLookalikes
 from photovault.runtime import catch_up
 from projections import PROJECTIONS, Projection
 from projections.generations import Generations
@@ -53,6 +65,7 @@ class FakeMediaEngine:
     """
 
     def __init__(self) -> None:
+        self.looks: dict[str, str | None] = {}  # mark -> its perceptual hash
         self.calls: list[tuple[str, str]] = []  # (call, mark of the file)
         self._errors: dict[tuple[str, str], list[Exception]] = {}
         self._lock = threading.Lock()
@@ -75,6 +88,10 @@ class FakeMediaEngine:
     def read_sidecar(self, source: Path, kind: str) -> RawSidecar:
         """The real reader: it decodes no picture."""
         return read_sidecar(source, Limits(), kind=kind)
+
+    def extract_video(self, source: Path, embedded: EmbeddedVideo, into: Path) -> MotionFile:
+        """No fake photo holds a video."""
+        raise MediaRejected("not_media", "there is no video in it")
 
     def render(self, source: Path, into: Path) -> Rendered:
         """Two files that hold the picture's mark."""
@@ -130,6 +147,17 @@ class FakeMediaEngine:
             strip=None,
             engine="fake 1",
         )
+
+    def pixel_hash(self, source: Path) -> Hashed:
+        """The hash of the mark."""
+        *_, mark = self._look("pixel_hash", source)
+        return Hashed(hashlib.sha256(mark.encode()).hexdigest())
+
+    def perceptual_hash(self, source: Path) -> Hashed:
+        """As `looks` says for the mark; else one that is far from all others."""
+        mark = source.read_text().partition(" of ")[2]
+        known = self.looks.get(mark, hashlib.sha256(mark.encode()).hexdigest()[:16])
+        return Hashed(known, "" if known else "it is blank")
 
     def encode(self, source: Path, into: Path, found: VideoAnalyzed, planned: TranscodePlanned, part: int) -> Encoded:
         """One file for each rendition, or one for the sound, that holds the video's mark and the part's number."""
@@ -241,8 +269,10 @@ class MemoryVault:
         clock: Clock | None = None,
         steps: Steps = STEP_FUNCTIONS,
         owner: str = OWNER,
+        scanner: Scanner | None = None,
+        serving: Serving | None = None,
     ) -> None:
-        self.settings = Settings(Path("nowhere"), owner, 1)
+        self.settings = Settings(Path("nowhere"), owner, 1, serving=serving or Serving())
         self.clock = clock or Clock(step_ms=1)
         self.commits = SqliteCommitStore(":memory:")
         self.views = SqliteViewStore(":memory:")
@@ -259,7 +289,18 @@ class MemoryVault:
         )
         self.media = FakeMediaEngine()
         self.scratch = Path(tempfile.mkdtemp(prefix="photovault-test-"))
-        self.ports = Ports(self.store, self.blobs, self.media, lambda *_: None, self.scratch, geocoder=GEOCODER)  # type: ignore[arg-type]
+        self.lookalikes = IndexedLookalikes(self.store, self.views, self.checkpoints, self.clock)
+        self.ports = Ports(
+            self.store,
+            self.blobs,  # type: ignore[arg-type]
+            self.media,
+            lambda *_: None,
+            self.scratch,
+            lookalikes=self.lookalikes,
+            geocoder=GEOCODER,
+            scanner=scanner or NoScanner(),
+            serving=self.settings.serving,
+        )
         self.worker = Worker(steps, self.ports, self.clock)
         self.generations.ensure(empty=True)
 
@@ -268,6 +309,10 @@ class MemoryVault:
         if generation is None:
             return self.generations.active(name)[1]
         return self.generations.projection(name).table(generation)
+
+    def locate(self, blob: str) -> str:
+        """Where a blob would be."""
+        return f"blobs/{blob}"
 
     def everything(self) -> list[Commit]:
         """The whole history in the order of its recording."""

@@ -27,6 +27,9 @@ WILDCARD_IS_DEMANDED = {
     "xray:GetSamplingTargets",
 }
 
+READ_ORIGINALS = {"validate", "metadata", "renditions", "video", "fingerprint", "encode", "join"}
+"""Steps that open what was uploaded; the others work on events and on what was derived."""
+
 NEEDS: Mapping[str, Mapping[str, str]] = {
     "intake": {"dynamodb:PutItem": "EventTable", "dynamodb:Query": "EventTable", "sqs:ReceiveMessage": "UploadQueue"},
     "projector": {
@@ -48,13 +51,20 @@ NEEDS: Mapping[str, Mapping[str, str]] = {
         step.name: {
             "dynamodb:PutItem": "EventTable",
             "dynamodb:Query": "EventTable",
-            "s3:GetObjectVersion": "OriginalsBucket",
+            **({"s3:GetObjectVersion": "OriginalsBucket"} if step.name in READ_ORIGINALS else {}),
             "s3:PutObject": "DerivedBucket",
             "sqs:ChangeMessageVisibility": f"{step.name.capitalize()}Queue",
             "sqs:SendMessage": f"{step.name.capitalize()}DeadLetters",
             "sqs:GetQueueUrl": f"{step.name.capitalize()}DeadLetters",
         }
         for step in PIPELINE
+    },
+    "duplicates": {
+        "dynamodb:PutItem": "EventTable",
+        "dynamodb:Query": "FingerprintsView",
+        "dynamodb:UpdateItem": "FingerprintsView",
+        "dynamodb:GetItem": "CheckpointTable",
+        "sqs:SendMessage": "DuplicatesDeadLetters",
     },
     "replay-plan": {
         "dynamodb:CreateTable": "GalleryView",
@@ -72,6 +82,7 @@ NEEDS: Mapping[str, Mapping[str, str]] = {
         "dynamodb:PutItem": "EventTable",
         "dynamodb:BatchGetItem": "GalleryView",
         "sqs:SendMessage": "MetadataQueue",
+        "sqs:GetQueueAttributes": "MetadataDeadLetters",
         "s3:PutObject": "ArchiveBucket",
     },
     "seal": {"s3:ListBucket": "ArchiveBucket", "dynamodb:PutItem": "EventTable"},
@@ -97,7 +108,7 @@ def policies(template: Template) -> list[str]:
                     found.append(f"{where}: every resource")
                 elif resource != "*" and "photovault-dev" not in resource:
                     found.append(f"{where}: {resource} is not of this stage")
-    return found + list(_needs(template))
+    return found + list(_needs(template)) + list(_originals(template))
 
 
 def history_is_append_only(template: Template) -> list[str]:
@@ -120,6 +131,16 @@ def history_is_append_only(template: Template) -> list[str]:
         if changes := {f"dynamodb:{action}" for action in CHANGES_OF_EVENTS} & permitted:
             found.append(f"{logical} is allowed {', '.join(sorted(changes))} on the event table")
     return found
+
+
+def _originals(template: Template) -> Iterator[str]:
+    """A step that opens no original may not open one."""
+    bucket = resolved(template, {"Fn::GetAtt": ["OriginalsBucket", "Arn"]})
+    for logical, name, own in functions(template):
+        if "STEP" in own["Environment"]["Variables"] and name not in READ_ORIGINALS:
+            for action, resource in allowed(template, role_of(template, own)):
+                if action.startswith("s3:") and reaches(resource, bucket):
+                    yield f"{logical} may {action} on the originals, and reads none"
 
 
 def _needs(template: Template) -> Iterator[str]:

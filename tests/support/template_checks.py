@@ -13,6 +13,7 @@ from tests.support.template_access import history_is_append_only, policies
 from tests.support.template_operations import alarms, api, state_machine
 from tests.support.template_reading import ENVIRONMENT, Template, functions, of_type, resolved
 from tests.support.template_resources import buckets, queue_times, step_queues, table_definitions, upload_path
+from tests.support.template_scanning import scanning
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -28,6 +29,9 @@ HANDLERS = {
     "seal": "handlers.seal.handler",
     "api": "handlers.api.handler",
 }
+WHOLE_PROCESSOR_MB = 1769
+"""What decodes for seconds has at least so much, and may not take all of the account's concurrency."""
+
 SYNCHRONOUS = {"replay-plan", "replay-work", "replay-finish", "api"}
 """Their caller learns of a failure at once: the state machine (an alarm watches it), or the person who asked."""
 
@@ -37,7 +41,17 @@ def check(template: Template, root: Path = ROOT) -> list[str]:
     found: list[str] = []
     for rule in (handlers, environments, policies, history_is_append_only, failure_paths, event_sources, log_groups):
         found += rule(template)
-    for rule in (table_definitions, step_queues, queue_times, upload_path, buckets, alarms, state_machine, api):
+    for rule in (
+        table_definitions,
+        step_queues,
+        queue_times,
+        upload_path,
+        buckets,
+        alarms,
+        state_machine,
+        api,
+        scanning,
+    ):
         found += rule(template)
     return [*found, *handlers_exist(template, root)]
 
@@ -120,7 +134,8 @@ def event_sources(template: Template) -> list[str]:
             properties = source["Properties"]
             if properties.get("FunctionResponseTypes") != ["ReportBatchItemFailures"]:
                 found.append(f"{logical}: one bad message fails its whole batch (no ReportBatchItemFailures)")
-            if source["Type"] == "SQS" and "ScalingConfig" not in properties:
+            large = own["MemorySize"] >= WHOLE_PROCESSOR_MB
+            if source["Type"] == "SQS" and large and "ScalingConfig" not in properties:
                 found.append(f"{logical}: no maximum concurrency")
             if source["Type"] == "DynamoDB":
                 readers += 1

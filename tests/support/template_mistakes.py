@@ -81,9 +81,17 @@ SEEN_BY_CHECKS: dict[str, Mistake] = {
     "a step's function that takes another step's messages": lambda t: _event(t, "MetadataFunction").update(
         Queue={"Fn::GetAtt": ["ValidateQueue", "Arn"]}
     ),
+    "a decoder that may take all there is": lambda t: _event(t, "RenditionsFunction").pop("ScalingConfig"),
     "logs that are kept for ever": lambda t: _properties(t, "ApiLogs").pop("RetentionInDays"),
-    "a function without an alarm": lambda t: t["Resources"].pop("IntakeErrorsAlarm"),
+    "functions that fail without an alarm": lambda t: t["Resources"].pop("ErrorsAlarm"),
+    "dead letters that nobody hears of": lambda t: t["Resources"].pop("StepDeadLettersAlarm"),
+    "a sweep that may not count messages": lambda t: _drop_statement(t, "ReconcileRole", "CountMessages"),
     "an alarm that tells nobody": lambda t: _properties(t, "ThrottlesAlarm").pop("AlarmActions"),
+    "a scanner that may write": lambda t: _statement(t, "ScanRole", "ReadSignatures").update(Action="s3:PutObject"),
+    "a scanner without an image": lambda t: t["Resources"]["ScanFunction"].pop("Condition"),
+    "a step that may open originals and need not": lambda t: _properties(t, "PlaceRole").update(
+        Policies=_properties(t, "RenditionsRole")["Policies"]
+    ),
     "an open route": lambda t: _properties(t, "ApiRoute").update(AuthorizationType="NONE"),
 }
 """What the rules of tests/support/template_checks.py see; most of it is sound CloudFormation."""

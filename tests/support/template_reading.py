@@ -31,6 +31,8 @@ ENVIRONMENT = {
     "DERIVED_BUCKET": "photovault-dev-derived-123456789012-us-east-1",
     "ARCHIVE_BUCKET": "photovault-dev-archive-123456789012-us-east-1",
     "DEFAULT_OWNER": "home",
+    "SCAN_FUNCTION": "",
+    "SERVE_UNSCANNED": "",
     "POWERTOOLS_SERVICE_NAME": "photovault-dev",
     "POWERTOOLS_METRICS_NAMESPACE": "PhotoVault",
     "LOG_LEVEL": "INFO",
@@ -56,7 +58,24 @@ def resolved(template: Template, value: Any) -> str:
         return _attribute(template, *argument)
     if function == "Fn::Sub" and isinstance(argument, str):
         return re.sub(r"\$\{([^}!]+)\}", lambda found: _in_text(template, found[1]), argument)
+    if function == "Fn::If":
+        condition, then, otherwise = argument
+        return resolved(template, then if holds(template, template["Conditions"][condition]) else otherwise)
     return f"?{function}"
+
+
+def holds(template: Template, condition: Any) -> bool:
+    """Whether a condition is true while all parameters have their defaults."""
+    ((function, argument),) = condition.items()
+    if function == "Condition":
+        return holds(template, template["Conditions"][argument])
+    if function == "Fn::Not":
+        return not holds(template, argument[0])
+    if function == "Fn::And":
+        return all(holds(template, part) for part in argument)
+    assert function == "Fn::Equals", function
+    first, second = (resolved(template, part) for part in argument)
+    return first == second
 
 
 def functions(template: Template) -> Iterator[tuple[str, str, dict[str, Any]]]:

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from infrastructure import build, cfn, packages
-from tests.support import template_access, template_checks, template_operations, template_resources
+from domain.pipeline import PIPELINE
+from infrastructure import build, cfn, packages, repeated
+from infrastructure.steps import STEPS
+from tests.support import template_access, template_checks, template_operations, template_resources, template_scanning
 from tests.support.template_reading import Template, functions
 
 Rule = Callable[[Template], list[str]]
@@ -32,6 +34,7 @@ RULES: list[Rule] = [
     template_operations.alarms,
     template_operations.state_machine,
     template_operations.api,
+    template_scanning.scanning,
 ]
 
 
@@ -50,6 +53,39 @@ def test_every_rule_is_part_of_the_whole_check(template: Template) -> None:
     called = {node.id for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)}
     assert {rule.__name__ for rule in RULES} <= called
     assert template_checks.check(template) == []
+
+
+def test_what_the_template_repeats_is_what_its_tables_say() -> None:
+    text = cfn.TEMPLATE.read_text(encoding="utf-8")
+    assert repeated.written(text) == text, "run `make template`"
+
+
+def test_every_step_of_the_pipeline_is_deployed_and_nothing_else_is() -> None:
+    assert [shape.name for shape in STEPS] == [step.name for step in PIPELINE]
+
+
+def test_a_part_that_nothing_writes_and_one_without_a_place_are_named() -> None:
+    text = cfn.TEMPLATE.read_text(encoding="utf-8")
+    with pytest.raises(ValueError, match="nothing writes this part"):
+        repeated.written(text + "\n# begin: a poem\n# end: a poem\n")
+    with pytest.raises(ValueError, match="no place for 'views'"):
+        repeated.written(text.replace("# begin: views", "# views"))
+
+
+def test_writing_the_template_mends_what_was_changed_by_hand(tmp_path: Path) -> None:
+    text = cfn.TEMPLATE.read_text(encoding="utf-8")
+    copy = tmp_path / "template.yaml"
+    copy.write_text(text.replace("VisibilityTimeout: 5400", "VisibilityTimeout: 30"), encoding="utf-8")
+    assert repeated.main(["--check"], copy) == 1
+    assert repeated.main([], copy) == 0
+    assert copy.read_text(encoding="utf-8") == text
+
+
+def test_the_stack_is_far_from_what_cloudformation_takes(template: Template) -> None:
+    """AWS: 500 resources a template (SAM adds an event source mapping for each event, and the alias), 1 MB of text."""
+    events = sum(len(own.get("Events", {})) for _, _, own in functions(template))
+    assert len(template["Resources"]) + events + 2 < 400
+    assert cfn.TEMPLATE.stat().st_size < 500_000
 
 
 def test_every_function_has_the_layers_that_its_layers_build_on(template: Template) -> None:

@@ -32,6 +32,8 @@ from tests.support.factories import (
 from tests.support.specs import given
 
 Past = list[Event | list[Event]]
+pytestmark = pytest.mark.usefixtures("renditions_come_last")
+
 BEFORE: Past = [uploaded(), video(), metadata(), place(), [analyzed(), poster()], renditions()]
 
 

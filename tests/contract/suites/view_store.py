@@ -193,6 +193,12 @@ class ViewStoreContract:
         for limit in (1, 2, 100):
             self.assert_keys(store, keys, index=index, low=low, high=high, descending=descending, limit=limit)
 
+    def test_a_consistent_query_sees_every_write_before_it(self, store: ViewStore) -> None:
+        for i in range(20):
+            store.put(GALLERY, [row(f"k{i:02}")])
+            page = store.query(GALLERY, "anna", low="k", high="l", consistent=True)
+            assert [one.key for one in page.rows] == [f"k{n:02}" for n in range(i + 1)]
+
     def test_keys_are_ordered_as_their_bytes_in_utf_8(self, store: ViewStore) -> None:
         keys = ["10", "2", "Z", "a", "é", "写", "📷"]
         store.put(GALLERY, [row(key) for key in reversed(keys)])

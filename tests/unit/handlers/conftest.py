@@ -12,8 +12,10 @@ import pytest
 
 from domain.commits import Commit
 from domain.eventstore import EventStore
+from domain.scanning import Serving
 from events_schema.codec import EventCodec
 from handlers.observe import logger
+from photovault.lookalikes import IndexedLookalikes
 from projections.projector import Projector
 from steps import Ports
 from steps.catalogue import STEP_FUNCTIONS
@@ -60,6 +62,7 @@ class NamedParts:
 
     default_owner: str | None = None
     stage = "test"
+    serving = Serving()
 
 
 class FakeCloud(MemoryVault):
@@ -81,7 +84,8 @@ class FakeCloud(MemoryVault):
         self.store = EventStore(self.commits, self.blobs, EventCodec(), self.clock)
         self.projector = Projector(self.store, self.views, self.generations, self.parking)
         self.relay = Relay(self.store, self.queue, self.parking)
-        self.ports = Ports(self.store, self.blobs, self.media, lambda *_: None, self.scratch)
+        self.lookalikes = IndexedLookalikes(self.store, self.views, self.checkpoints, self.clock)
+        self.ports = Ports(self.store, self.blobs, self.media, lambda *_: None, self.scratch, self.lookalikes)
         self.worker = Worker(STEP_FUNCTIONS, self.ports, self.clock)
 
 

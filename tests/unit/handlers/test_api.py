@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from domain.asset import asset_stream
+from domain.events import Scan
+from domain.scanning import Serving
 from handlers import api
 from tests.support.aws_events import Context, api_event
-from tests.support.factories import append, failed, processed, quarantined, uploaded, whole_life
+from tests.support.factories import append, failed, processed, quarantined, renditions, uploaded, validated, whole_life
 from tests.unit.handlers.conftest import FakeCloud
 
 
@@ -189,3 +191,25 @@ def test_nothing_secret_is_logged(vault: FakeCloud, said: Any) -> None:
     text = json.dumps(said())
     assert "JKJaXmPLvHcESHA=" in text
     assert not any(word in text for word in ("very-secret", "s3.example", "private.jpg"))
+
+
+def test_what_the_policy_withholds_has_no_link_anywhere(vault: FakeCloud) -> None:
+    filled(vault)  # nobody has scanned it
+    assert call("GET", "/assets/a1")[1]["original"].startswith("https://s3.example/")
+    vault.settings.serving = Serving(unscanned=False)
+    for path in ("/gallery", "/assets/a1"):
+        body = call("GET", path)[1]
+        assert "https://s3.example/" not in json.dumps(body)
+        item = body["items"][0] if path == "/gallery" else body
+        assert (item["safety"], item["withheld"], item["thumbhash"]) == ("not_scanned", True, None)
+    assert call("GET", "/assets/a1")[1]["original"] is None
+
+
+def test_a_clean_file_has_its_links_under_the_strictest_policy(vault: FakeCloud) -> None:
+    vault.settings.serving = Serving(unscanned=False)
+    clean = Scan(status="clean", engine="ClamAV 1.4.3")
+    commits = append(vault.store, asset_stream("anna", "a1"), [uploaded()], [validated(scan=clean)], [renditions()])
+    vault.projector.project(commits)
+    item = call("GET", "/assets/a1")[1]
+    assert item["original"].startswith("https://s3.example/")
+    assert item["renditions"]["small"]["path"].startswith("https://s3.example/")

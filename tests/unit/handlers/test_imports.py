@@ -18,7 +18,7 @@ HEAVY = {
 }
 
 
-@pytest.mark.parametrize("name", MODULES)
+@pytest.mark.parametrize("name", [*MODULES, "scan", "signatures"])
 def test_a_function_imports_nothing_heavy(name: str) -> None:
     program = f"import sys, handlers.{name}; print(' '.join(sorted({{m.split('.')[0] for m in sys.modules}})))"
     environment = os.environ | {"STEP": "renditions", "AWS_DEFAULT_REGION": "us-east-1"}

@@ -86,6 +86,19 @@ def test_what_is_given_up_is_a_dead_letter_with_its_reason(vault: FakeCloud) -> 
     assert state(vault) == "given_up"
 
 
+def test_a_dead_letter_is_counted_for_the_one_alarm_of_all_steps(vault: FakeCloud, said: Any) -> None:
+    begun(vault)
+    vault.media.misbehave("m", "inspect", *[DecoderCrashed("it crashed")] * 5)
+    run(take(vault))
+    assert not [line for line in said() if "dead_letters" in line]
+    vault.clock.tick(3600)
+    run(take(vault))
+    (emf,) = [line for line in said() if "dead_letters" in line]
+    (described,) = emf["_aws"]["CloudWatchMetrics"]
+    assert described["Dimensions"] == [["service"]]
+    assert (emf["dead_letters"], emf["step"]) == ([1.0], "validate")
+
+
 def test_a_file_that_is_no_picture_is_quarantined_and_no_dead_letter(vault: FakeCloud) -> None:
     begun(vault, b"text")
     assert failed_items(run(take(vault))) == []

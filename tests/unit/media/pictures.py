@@ -55,8 +55,18 @@ def save(folder: Path, name: str, picture: Image.Image, *, orientation: int = 1,
         options["format"] = "HEIF"
     if "exif" in options:  # as bytes: only then does pillow-heif write the container's own rotation too
         options["exif"] = options["exif"].tobytes()
-    picture.save(path, **options)
+    if path.suffix == ".jxl":
+        path.write_bytes(_jxl(picture, options.get("exif", b"")))
+    else:
+        picture.save(path, **options)
     return path
+
+
+def _jxl(picture: Image.Image, exif: bytes) -> bytes:
+    """By way of a JPEG, as cameras' pictures come to JPEG XL: its EXIF orientation becomes the codestream's."""
+    import pylibjxl
+
+    return pylibjxl.jpeg_to_jxl(encoded(picture, "JPEG", quality=95, exif=exif))
 
 
 def encoded(picture: Image.Image, kind: str, **options: Any) -> bytes:

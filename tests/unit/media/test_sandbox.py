@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from adapters.media import sandbox
 from adapters.media.sandbox import SandboxedMediaEngine
 from domain.errors import (
     DecoderCrashed,
@@ -39,20 +38,6 @@ def engine() -> Iterator[SandboxedMediaEngine]:
 @pytest.fixture
 def picture(tmp_path: Path) -> Path:
     return save(tmp_path, "a.jpg", quarters())
-
-
-@pytest.fixture
-def probed(monkeypatch: pytest.MonkeyPatch) -> Iterator[SandboxedMediaEngine]:
-    """An engine whose children also serve the calls of `probes`, by their name."""
-    code = (
-        "from adapters.media import child\n"
-        "from tests.unit.media import probes\n"
-        "child.CALLS.update((name, f'{probes.__name__}:{name}') for name in vars(probes) if name[0] != '_')\n"
-        "child.main()\n"
-    )
-    monkeypatch.setattr(sandbox, "_COMMAND", (sys.executable, "-P", "-c", code))
-    with SandboxedMediaEngine() as engine:
-        yield engine
 
 
 def until(condition: Callable[[], bool]) -> None:
@@ -122,7 +107,7 @@ def test_a_child_that_dies_at_work_fails_its_call_and_the_next_call_has_a_new_on
     engine: SandboxedMediaEngine, picture: Path, blow: signal.Signals, error: type[MediaFailed]
 ) -> None:
     engine.inspect(picture)
-    (pid,) = engine.child_pids()
+    (child,), (pid,) = engine._idle, engine.child_pids()
     os.kill(pid, signal.SIGSTOP)  # as if it were busy
     caught: list[BaseException] = []
 
@@ -134,7 +119,7 @@ def test_a_child_that_dies_at_work_fails_its_call_and_the_next_call_has_a_new_on
 
     worker = threading.Thread(target=call)
     worker.start()
-    until(lambda: not engine._idle)
+    until(lambda: child.calls == 2)  # found alive, and given the call
     os.kill(pid, blow)
     os.kill(pid, signal.SIGCONT)
     worker.join()
@@ -169,26 +154,26 @@ def test_a_child_that_hangs_is_stopped_and_replaced(picture: Path) -> None:
 def test_a_picture_that_needs_too_much_memory_is_out_of_memory_and_the_next_works(picture: Path) -> None:
     path = picture.parent / "large.gif"
     Image.new("L", (12_000, 12_000), 9).save(path)
-    with SandboxedMediaEngine(Limits(max_memory_bytes=500 << 20)) as engine:
+    with SandboxedMediaEngine(Limits(max_memory_bytes=500 << 20, max_whole_bytes=4 << 30)) as engine:
         with pytest.raises(DecoderOutOfMemory, match="500 MB"):
             engine.inspect(path)
         assert engine.inspect(picture).width == 320
 
 
 def test_a_call_writes_no_file_longer_than_it_may_and_the_next_call_has_its_own_limit(
-    probed: SandboxedMediaEngine, tmp_path: Path
+    probed: None, engine: SandboxedMediaEngine, tmp_path: Path
 ) -> None:
     target = tmp_path / "written"
-    assert probed._call("write", target, int, {"size": 512 << 20}) == 512 << 20
-    (pid,) = probed.child_pids()
+    assert engine._call("write", target, int, {"size": 512 << 20}) == 512 << 20
+    (pid,) = engine.child_pids()
     with pytest.raises(MediaFailed, match="File too large"):
-        probed._call("write", target, int, {"size": (512 << 20) + 1})
-    assert probed._call("write", target, int, {"size": 3 << 30}, max_file_bytes=4 << 30) == 3 << 30
+        engine._call("write", target, int, {"size": (512 << 20) + 1})
+    assert engine._call("write", target, int, {"size": 3 << 30}, max_file_bytes=4 << 30) == 3 << 30
     with pytest.raises(MediaFailed, match="File too large"):
-        probed._call("write", target, int, {"size": (8 << 30) + 1}, max_file_bytes=1 << 40)
+        engine._call("write", target, int, {"size": (8 << 30) + 1}, max_file_bytes=1 << 40)
     with pytest.raises(MediaFailed, match="File too large"):
-        probed._call("write", target, int, {"size": (512 << 20) + 1})
-    assert probed.child_pids() == [pid]
+        engine._call("write", target, int, {"size": (512 << 20) + 1})
+    assert engine.child_pids() == [pid]
 
 
 def test_children_are_replaced_after_so_many_calls_or_bytes(picture: Path) -> None:

@@ -1,0 +1,1 @@
+"""Malware scanners on this machine, or beside it."""
