@@ -102,7 +102,7 @@ and the time to fetch 4 GB.""",
         storage_mb=5120,
         storage_why="originals of up to 4 GB",
         why="""\
-One thread. A JPEG's or a WebP's coded bytes are read, of others all pixels are decoded; of a video every packet is read,
+One thread. A JPEG's or a WebP's coded bytes are read, of others all pixels are decoded; a video is read whole,
 for which a decoder gets 45 s and a second for each 10 MB.""",
     ),
     StepShape(
