@@ -39,3 +39,10 @@ class Settings(Struct, frozen=True):
             raise InvalidInput(f"PHOTOVAULT_WORKERS is {workers!r}; it takes a number from 1 to 256")
         place = home or Path(environment.get("PHOTOVAULT_HOME") or DEFAULT_HOME)
         return Settings(place.expanduser().absolute(), owner, int(workers))
+
+
+def models_folder(environment: Mapping[str, str] = os.environ) -> Path:
+    """Where models are kept: `PHOTOVAULT_MODELS`, by default the user's cache; vaults share them."""
+    named = environment.get("PHOTOVAULT_MODELS")
+    cache = Path(environment.get("XDG_CACHE_HOME") or "~/.cache")
+    return (Path(named) if named else cache / "photovault" / "models").expanduser().absolute()

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from domain.errors import InvalidInput, PhotoVaultError
-from photovault.cli import browse, cloud, cost, history, process, upkeep
+from photovault.cli import browse, cloud, cost, history, models, process, upkeep
 from photovault.cli.app import app
 from photovault.cli.output import error_line
 
@@ -22,6 +22,7 @@ upkeep.register(app)
 history.register(app)
 cost.register(app)
 cloud.register(app)
+models.register(app)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
