@@ -14,6 +14,7 @@ from domain.commits import Recorded
 from domain.events import (
     AssetProcessed,
     AssetSeenAgain,
+    AssetTagged,
     AssetUploaded,
     ChunkEncoded,
     ChunksEncoded,
@@ -188,6 +189,8 @@ def describe(event: Event) -> str:
         case FingerprintComputed():
             hashes = (f"looks {event.phash}" if event.phash else "", f"pixels {(event.pixels or '')[:16]}")
             return _noted(", ".join(text for text in hashes if text.split()[1:]) or "no hash", event.notes)
+        case AssetTagged():
+            return _noted(_tagged(event), event.notes)
         case LookalikesFound():
             return _lookalikes(event)
         case Stacked() | StackJoined() | StackLeft() | StackDissolved():
@@ -292,6 +295,17 @@ def _lookalikes(event: LookalikesFound) -> str:
         for match in event.matches
     ]
     return ", ".join((*found, "and more")) if event.more else ", ".join(found) or "no other asset looks like it"
+
+
+def _tagged(event: AssetTagged) -> str:
+    surest: dict[str, float] = {}
+    for tag in event.tags:
+        surest[tag.name] = max(tag.confidence, surest.get(tag.name, 0.0))
+    said = ", ".join(f"{name} {confidence:.0%}" for name, confidence in list(surest.items())[:8])
+    more = f" and {len(surest) - 8} more" if len(surest) > 8 else ""
+    by = ", ".join(f"{model.name} {model.version}" for model in event.models)
+    cost = sum(model.cost_microusd for model in event.models)
+    return f"{said or 'nothing that is sure enough'}{more}; by {by}" + (f", ${cost / 1e6:.4f}" if cost else "")
 
 
 def _noted(text: str, notes: Iterable[str]) -> str:

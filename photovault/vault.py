@@ -18,7 +18,7 @@ from adapters.local.views import SqliteViewStore
 from domain.errors import NotFound, PhotoVaultError
 from domain.eventstore import EventStore, utc_now
 from domain.parking import Parking
-from domain.ports import Lookalikes, MediaEngine, Scanner
+from domain.ports import Lookalikes, MediaEngine, Scanner, Tagger
 from domain.scanning import NoScanner
 from events_schema.codec import EventCodec
 from photovault.config import RenditionOptions, Settings
@@ -111,6 +111,13 @@ class Vault:
         return ClamdScanner(self.settings.clamd)
 
     @cached_property
+    def tagger(self) -> Tagger | None:
+        """Says what pictures show; None without models, or without what they run on."""
+        from photovault.recognition import tagger_of
+
+        return tagger_of()
+
+    @cached_property
     def worker(self) -> Worker:
         """Runs the steps."""
         from adapters.geo.places import OfflineGeocoder
@@ -127,6 +134,7 @@ class Vault:
             geocoder=OfflineGeocoder(),
             scanner=self.scanner,
             serving=self.settings.serving,
+            tagger=self.tagger,
         )
         return Worker(STEP_FUNCTIONS, ports, self.clock)
 

@@ -7,6 +7,7 @@ from msgspec import Struct
 from domain.commits import Commit
 from domain.events import (
     AssetProcessed,
+    AssetTagged,
     AssetUploaded,
     ChunkEncoded,
     ChunksEncoded,
@@ -181,6 +182,7 @@ class ProcessingView(Projection[Processing]):
         PosterExtracted: _poster,
         FingerprintComputed: _done,
         LookalikesFound: _done,
+        AssetTagged: _done,
         TranscodePlanned: _planned,
         ChunkEncoded: _done,
         ChunksEncoded: _joinable,

@@ -8,6 +8,7 @@ from steps.fingerprint import fingerprint
 from steps.metadata import extract_metadata
 from steps.place import resolve_place
 from steps.renditions import make_renditions
+from steps.tags import tag
 from steps.transcode import encode_part, join, plan_transcode
 from steps.validate import validate
 from steps.video import analyze_video
@@ -20,6 +21,7 @@ STEP_FUNCTIONS: Steps = {
     "video": analyze_video,
     "fingerprint": fingerprint,
     "duplicates": find_duplicates,
+    "tags": tag,
     "transcode": plan_transcode,
     "encode": encode_part,
     "join": join,
