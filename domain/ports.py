@@ -13,6 +13,7 @@ from domain.commits import Commit
 from domain.events import Scan, TranscodePlanned, VideoAnalyzed
 from domain.likeness import Lookup
 from domain.media import EmbeddedVideo, Hashed, Inspection, MotionFile, RawMetadata, RawSidecar, Rendered
+from domain.moderation import Moderated
 from domain.places import NearestPlace
 from domain.recognition import ModelUse, Recognised
 from domain.streaming import Encoded, Joined
@@ -458,6 +459,23 @@ class Tagger(Protocol):
 
     def tag(self, pictures: Sequence[Path]) -> Sequence[Recognised]:
         """Look at upright JPEGs in sRGB, our own renditions; an answer for each, in their order.
+
+        Raises:
+            ServicePaused: a service may not be asked now (its monthly cap is reached).
+        """
+        ...
+
+
+class Moderator(Protocol):
+    """Says how likely a picture is not safe for everybody."""
+
+    @property
+    def available(self) -> bool:
+        """Whether there is a model or a service to ask."""
+        ...
+
+    def moderate(self, picture: Path) -> Moderated:
+        """Look at an upright JPEG in sRGB, one of our own renditions.
 
         Raises:
             ServicePaused: a service may not be asked now (its monthly cap is reached).

@@ -128,6 +128,17 @@ Without models in the function it records that the step was skipped, and why. Wi
 thread, so one whole processor.""",
     ),
     StepShape(
+        name="moderation",
+        about="How likely a picture is not safe for everybody",
+        layers=("arrays",),
+        originals=False,
+        memory_mb=1769,
+        timeout_s=60,
+        why="""\
+Without a model in the function it records that the step was skipped, and why. With it (docs/parts/tags.md): one
+thread, so one whole processor.""",
+    ),
+    StepShape(
         name="transcode",
         about="Plans what is made of a video for the web, and in how many parts",
         originals=False,

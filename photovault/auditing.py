@@ -19,6 +19,7 @@ from domain.events import (
     ChunkEncoded,
     ChunksEncoded,
     ContentClaimed,
+    ContentModerated,
     DuplicateFound,
     Event,
     FileQuarantined,
@@ -27,6 +28,8 @@ from domain.events import (
     HistorySealed,
     LookalikesFound,
     MetadataExtracted,
+    ModerationPolicySet,
+    ModerationRuled,
     Outcome,
     PlaceResolved,
     PosterExtracted,
@@ -191,6 +194,13 @@ def describe(event: Event) -> str:
             return _noted(", ".join(text for text in hashes if text.split()[1:]) or "no hash", event.notes)
         case AssetTagged():
             return _noted(_tagged(event), event.notes)
+        case ContentModerated():
+            saw = f" ({', '.join(event.labels)})" if event.labels else ""
+            return f"{event.verdict}: score {event.score:.3f}{saw}, by {event.model.name} {event.model.version}"
+        case ModerationRuled():
+            return f"{event.verdict or 'as the model says'}, by a person: {event.reason}"
+        case ModerationPolicySet():
+            return f"blurred from {_score(event.policy.blur)}, held from {_score(event.policy.hold)}"
         case LookalikesFound():
             return _lookalikes(event)
         case Stacked() | StackJoined() | StackLeft() | StackDissolved():
@@ -295,6 +305,10 @@ def _lookalikes(event: LookalikesFound) -> str:
         for match in event.matches
     ]
     return ", ".join((*found, "and more")) if event.more else ", ".join(found) or "no other asset looks like it"
+
+
+def _score(least: float | None) -> str:
+    return "no score" if least is None else f"score {least:g}"
 
 
 def _tagged(event: AssetTagged) -> str:

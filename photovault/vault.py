@@ -18,7 +18,7 @@ from adapters.local.views import SqliteViewStore
 from domain.errors import NotFound, PhotoVaultError
 from domain.eventstore import EventStore, utc_now
 from domain.parking import Parking
-from domain.ports import Lookalikes, MediaEngine, Scanner, Tagger
+from domain.ports import Lookalikes, MediaEngine, Moderator, Scanner, Tagger
 from domain.scanning import NoScanner
 from events_schema.codec import EventCodec
 from photovault.config import RenditionOptions, Settings
@@ -118,6 +118,13 @@ class Vault:
         return tagger_of()
 
     @cached_property
+    def moderator(self) -> Moderator | None:
+        """Says what is not safe for everybody; None without the model."""
+        from photovault.recognition import moderator_of
+
+        return moderator_of()
+
+    @cached_property
     def worker(self) -> Worker:
         """Runs the steps."""
         from adapters.geo.places import OfflineGeocoder
@@ -134,6 +141,7 @@ class Vault:
             geocoder=OfflineGeocoder(),
             scanner=self.scanner,
             serving=self.settings.serving,
+            moderator=self.moderator,
             tagger=self.tagger,
         )
         return Worker(STEP_FUNCTIONS, ports, self.clock)

@@ -11,9 +11,11 @@ from domain.events import (
     AssetProcessed,
     AssetTagged,
     AssetUploaded,
+    ContentModerated,
     FileQuarantined,
     FileValidated,
     MetadataExtracted,
+    ModerationRuled,
     PlaceResolved,
     PosterExtracted,
     RenditionsGenerated,
@@ -23,6 +25,7 @@ from domain.events import (
     VideoAnalyzed,
     VideoTranscoded,
 )
+from domain.moderation import Verdict, standing
 from domain.scanning import Safety
 from projections.base import Locate, Projection
 from projections.stacking import Placement, main_of, parts_of, placed
@@ -87,6 +90,8 @@ class GalleryItem(Struct, frozen=True, array_like=True):
     motion: Motion | None = None
     stacks: dict[str, Placement] = {}  # where it stands, by stack
     tags: tuple[SeenTag, ...] = ()  # the surest
+    verdict: Verdict | None = None  # of the model, under the owner's policy
+    ruled: Verdict | None = None  # by a person
 
 
 def _uploaded(item: GalleryItem, event: AssetUploaded, commit: Commit) -> GalleryItem:
@@ -163,6 +168,14 @@ def _tagged(item: GalleryItem, event: AssetTagged, commit: Commit) -> GalleryIte
     return structs.replace(item, tags=summary(event.tags, _TAGS))
 
 
+def _moderated(item: GalleryItem, event: ContentModerated, commit: Commit) -> GalleryItem:
+    return structs.replace(item, verdict=event.verdict)
+
+
+def _ruled(item: GalleryItem, event: ModerationRuled, commit: Commit) -> GalleryItem:
+    return structs.replace(item, ruled=event.verdict)
+
+
 def _processed(item: GalleryItem, event: AssetProcessed, commit: Commit) -> GalleryItem:
     return structs.replace(item, state=event.state)
 
@@ -214,6 +227,8 @@ class Gallery(Projection[GalleryItem]):
         VideoTranscoded: _transcoded,
         StepSkipped: _skipped,
         AssetTagged: _tagged,
+        ContentModerated: _moderated,
+        ModerationRuled: _ruled,
         AssetProcessed: _processed,
         ReprocessRequested: _again,
         Stacked: _stacked,
@@ -228,6 +243,10 @@ class Gallery(Projection[GalleryItem]):
     def safety(self, state: GalleryItem) -> Safety:
         """See `Projection.safety`."""
         return state.safety
+
+    def verdict(self, state: GalleryItem) -> Verdict | None:
+        """See `Projection.verdict`."""
+        return standing(state.verdict, state.ruled)
 
     def withhold(self, state: GalleryItem) -> GalleryItem:
         """Without pictures, and without the placeholder, which is a small picture too."""

@@ -11,6 +11,7 @@ from domain.events import (
     AssetUploaded,
     ChunkEncoded,
     ChunksEncoded,
+    ContentModerated,
     Event,
     FileQuarantined,
     FileValidated,
@@ -163,7 +164,7 @@ class ProcessingView(Projection[Processing]):
     """Steps by asset; the index `attention` holds the assets that are not processed as they should be."""
 
     name = "processing"
-    version = 4
+    version = 5
     about = "how far each step of an asset has come, what failed and why, and when it is tried again"
     indexes = ("attention",)
     has_totals = True
@@ -183,6 +184,7 @@ class ProcessingView(Projection[Processing]):
         FingerprintComputed: _done,
         LookalikesFound: _done,
         AssetTagged: _done,
+        ContentModerated: _done,
         TranscodePlanned: _planned,
         ChunkEncoded: _done,
         ChunksEncoded: _joinable,

@@ -6,6 +6,7 @@ from steps import Steps
 from steps.duplicates import find_duplicates
 from steps.fingerprint import fingerprint
 from steps.metadata import extract_metadata
+from steps.moderation import moderate
 from steps.place import resolve_place
 from steps.renditions import make_renditions
 from steps.tags import tag
@@ -22,6 +23,7 @@ STEP_FUNCTIONS: Steps = {
     "fingerprint": fingerprint,
     "duplicates": find_duplicates,
     "tags": tag,
+    "moderation": moderate,
     "transcode": plan_transcode,
     "encode": encode_part,
     "join": join,

@@ -29,7 +29,7 @@ from adapters.aws.views import DynamoViewStore
 from domain.errors import InvalidInput
 from domain.eventstore import EventStore, utc_now
 from domain.parking import Parking
-from domain.ports import MediaEngine, Scanner, Tagger, ViewStore, ViewTable
+from domain.ports import MediaEngine, Moderator, Scanner, Tagger, ViewStore, ViewTable
 from domain.scanning import NoScanner, Serving
 from events_schema.codec import EventCodec
 from photovault.config import RenditionOptions, Settings, serving_policy
@@ -222,6 +222,13 @@ class Cloud:
         return tagger_of()
 
     @cached_property
+    def moderator(self) -> Moderator | None:
+        """Says what is not safe for everybody; None without the model."""
+        from photovault.recognition import moderator_of
+
+        return moderator_of()
+
+    @cached_property
     def worker(self) -> Worker:
         """Runs steps."""
         from adapters.geo.places import OfflineGeocoder
@@ -240,6 +247,7 @@ class Cloud:
             geocoder=OfflineGeocoder(),
             scanner=self.scanner,
             serving=self.settings.serving,
+            moderator=self.moderator,
             tagger=self.tagger,
         )
         return Worker(STEP_FUNCTIONS, ports, self.clock)
