@@ -84,7 +84,12 @@ def _matching(vault: Vault, step: str, selection: Selection) -> Iterator[str]:
 
 _CONDITION = re.compile(r"\s*([a-z0-9][a-z0-9._-]*)\s*(<=|>=|!=|<|>|=)\s*([0-9][A-Za-z0-9._-]*)\s*", re.ASCII)
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
-    "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "=": operator.eq, "!=": operator.ne
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "=": operator.eq,
+    "!=": operator.ne,
 }
 
 
