@@ -13,13 +13,19 @@ __all__ = ["moderator_of", "tagger_of"]
 
 
 def tagger_of(environment: Mapping[str, str] = os.environ) -> Tagger | None:
-    """What tags pictures: the installed models; None where they can't run."""
+    """What tags pictures: the installed models, and the user's own in `custom/` beside them; None where they can't run.
+
+    Raises:
+        InvalidInput: a manifest of the user's can't be used.
+    """
     if not _can_run():
         return None
+    from adapters.ml.custom import custom_models
     from adapters.ml.store import ModelStore
     from adapters.ml.vision import OnnxTagger
 
-    return OnnxTagger(ModelStore(models_folder(environment)))
+    folder = models_folder(environment)
+    return OnnxTagger(ModelStore(folder), custom_models(folder / "custom"))
 
 
 def moderator_of(environment: Mapping[str, str] = os.environ) -> Moderator | None:
