@@ -15,6 +15,7 @@ from msgspec import Meta, Struct
 
 from domain.likeness import MAX_LOOKALIKES, Lookalike
 from domain.media import Camera, DateCandidate, Kind, MotionVideo, Position, TakenAt
+from domain.recognition import ModelUse, Tag
 from domain.streaming import ChunkFile, Part, Rung, StreamRendition, VideoFile
 from domain.video import AudioTrack, VideoQuality, VideoTrack
 
@@ -519,6 +520,18 @@ class StackDissolved(Event, frozen=True, kw_only=True):
     reason: Reason
 
 
+class AssetTagged(Outcome, frozen=True, kw_only=True):
+    """What models see in a picture: things, places and doings, each with the model that said so."""
+
+    WHEN = "After the renditions, when models are installed or a service is configured."
+    BY = "tags"
+
+    tags: Annotated[tuple[Tag, ...], _doc("What was seen, the surest first.", max_length=200)]
+    models: Annotated[tuple[ModelUse, ...], _doc("The models that were asked, also those that saw nothing.")]
+    vector: Annotated[str | None, _doc("Blob with the picture's vector: float16, little-endian.")] = None
+    notes: Notes = ()
+
+
 # --- content: one stream for each distinct SHA-256 of an owner whose importer did not know it at upload --------------
 
 
@@ -590,6 +603,7 @@ EVENTS: tuple[type[Event], ...] = (
     ChunkEncoded,
     ChunksEncoded,
     VideoTranscoded,
+    AssetTagged,
     Stacked,
     StackJoined,
     StackLeft,

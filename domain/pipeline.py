@@ -55,7 +55,7 @@ class Step(Struct, frozen=True, kw_only=True):
 
 PIPELINE: tuple[Step, ...] = (
     Step(name="validate", version=2, follows={AssetUploaded: ALL_KINDS}, lease_seconds=400.0),  # a scan, and a decode
-    Step(name="metadata", version=2, follows={FileValidated: ALL_KINDS, SidecarAttached: ALL_KINDS}),
+    Step(name="metadata", version=3, follows={FileValidated: ALL_KINDS, SidecarAttached: ALL_KINDS}),
     Step(name="place", version=1, follows={MetadataExtracted: ALL_KINDS}),
     Step(name="renditions", version=2, follows={FileValidated: IMAGES, PosterExtracted: VIDEOS}),
     Step(name="video", version=1, follows={FileValidated: VIDEOS}, lease_seconds=180.0),

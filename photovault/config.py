@@ -90,3 +90,10 @@ def serving_policy(said: str | None, *, scanner: bool, name: str = "PHOTOVAULT_S
     if said not in (None, "", "yes", "no"):
         raise InvalidInput(f"{name} is {said!r}; it takes yes or no")
     return Serving(unscanned=not scanner if not said else said == "yes")
+
+
+def models_folder(environment: Mapping[str, str] = os.environ) -> Path:
+    """Where models are kept: `PHOTOVAULT_MODELS`, by default the user's cache; vaults share them."""
+    named = environment.get("PHOTOVAULT_MODELS")
+    cache = Path(environment.get("XDG_CACHE_HOME") or "~/.cache")
+    return (Path(named) if named else cache / "photovault" / "models").expanduser().absolute()

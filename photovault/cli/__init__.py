@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from domain.errors import InvalidInput, PhotoVaultError
-from photovault.cli import browse, cloud, cost, history, likeness, process, upkeep, video
+from photovault.cli import browse, cloud, cost, history, likeness, models, process, upkeep, video
 from photovault.cli.app import app
 from photovault.cli.output import error_line
 
@@ -24,6 +24,7 @@ history.register(app)
 cost.register(app)
 cloud.register(app)
 video.register(app)
+models.register(app)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

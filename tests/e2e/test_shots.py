@@ -189,7 +189,7 @@ def test_the_page_marks_what_is_more_than_a_picture(
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert page.count("<b>live</b>") == 7
     assert page.count("<b>burst of 3</b>") == 2
-    assert page.count("<figure>") == 12
+    assert page.count("<figure>") == 14
     printed = call(home, capsys, "query", "gallery")
     assert "IMG_0004.JPG (burst of 3)" in printed
 

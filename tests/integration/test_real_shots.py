@@ -32,7 +32,8 @@ def test_the_video_inside_a_motion_photo_plays(engine: SandboxedMediaEngine, tmp
     assert embedded.source == "mpvd"
     file = engine.extract_video(source, embedded, tmp_path)
     assert Path(file.path).read_bytes() == source.read_bytes()[-28803:]  # what its XMP says, too
-    assert (file.bytes, file.width, file.height, file.duration_ms) == (28803, 80, 60, 1230)
+    assert (file.bytes, file.duration_ms) == (28803, 1230)
+    assert (file.width, file.height) == (34, 60)  # 80 x 60 samples that are not square: the shape of its picture
     with av.open(file.path) as container:
         frames = list(container.decode(video=0))
     assert len(frames) > 20
