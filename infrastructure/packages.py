@@ -25,6 +25,7 @@ class Layer(Struct, frozen=True):
     name: str
     brings: frozenset[str]
     beneath: tuple[str, ...] = ()
+    stripped: bool = False  # of symbols that nobody needs to run it; some wheels do not load any more after it
 
 
 LAYERS: tuple[Layer, ...] = (
@@ -32,7 +33,7 @@ LAYERS: tuple[Layer, ...] = (
     Layer("arrays", frozenset({"numpy"}), ("core",)),
     Layer("pictures", frozenset({"pillow", "pillow-heif", "pylibjxl", "rawpy"}), ("core", "arrays")),
     Layer("vips", frozenset({"pyvips", "pyvips-binary"}), ("core",)),
-    Layer("video", frozenset({"av"}), ("core",)),
+    Layer("video", frozenset({"av"}), ("core",), stripped=True),
     Layer("places", frozenset({"timezonefinder", "tzdata"}), ("core", "arrays")),
 )
 """One layer with everything would pass AWS's 250 MB; so a function gets only what its step imports."""

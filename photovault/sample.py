@@ -88,12 +88,15 @@ _SCENES: tuple[_Scene, ...] = (
     _Scene("Screenshot_2023-11-02-08-15-30.png", "", 0.0, 0.0, "", "", 0, _MIST, (90, 90, 120), width=1600, height=900),
 )  # fmt: skip
 
+_FILM = _Scene("IMG_2105.mov", "Cascais", 38.6962, -9.4198, "2022:09:04 20:06:10", "+01:00", 2, _DUSK, (60, 60, 90),
+               sea=True, width=3200, height=1280)  # fmt: skip
+
 
 def write_sample_library(folder: Path) -> int:
     """Write the sample library into a folder, made if need be; a file that is there already is left alone.
 
-    Twenty-two pictures (JPEG, HEIC, WebP, TIFF, PNG; four of them stored on their side), an animated GIF, a JPEG that
-    is cut short and a text with a picture's name.
+    Twenty-two pictures (JPEG, HEIC, WebP, TIFF, PNG; four of them stored on their side), an animated GIF, a short film,
+    a JPEG that is cut short and a text with a picture's name.
 
     Returns:
         How many files were written.
@@ -108,6 +111,12 @@ def write_sample_library(folder: Path) -> int:
     if not animation.exists():
         frames = [_firework(step) for step in range(10)]
         frames[0].save(animation, save_all=True, append_images=frames[1:], duration=90, loop=0)
+        written += 1
+    film = folder / _FILM.name
+    if not film.exists():
+        from photovault.sample_film import write_film  # PyAV takes 0.2 s to load
+
+        write_film(film, _paint(_FILM, len(_SCENES)), _film_tags(_FILM))
         written += 1
     cut = folder / "IMG_4004_cut_short.jpg"
     if not cut.exists():
@@ -267,6 +276,18 @@ def _exif(scene: _Scene, seed: int) -> Image.Exif:
         29: utc.strftime("%Y:%m:%d"),
     }
     return exif
+
+
+def _film_tags(scene: _Scene) -> dict[str, str]:
+    """What a phone writes into the container."""
+    make, model, *_ = _CAMERAS[scene.camera]
+    prefix = "com.apple.quicktime."
+    return {
+        f"{prefix}make": make,
+        f"{prefix}model": model,
+        f"{prefix}creationdate": scene.taken.replace(":", "-", 2).replace(" ", "T") + scene.offset.replace(":", ""),
+        f"{prefix}location.ISO6709": f"{scene.latitude:+08.4f}{scene.longitude:+09.4f}/",
+    }
 
 
 def _utc(scene: _Scene) -> datetime:

@@ -1,7 +1,7 @@
 """Joining and leaving stacks: a part of the metadata step, as it costs nothing more for a file that meets nobody.
 
 The first commit of a stack's stream is the lock: who comes first appends once and is done; who finds somebody there
-decides for all, and tells each member whose position changed (docs/adr/0017-stacks.md).
+decides for all, and tells each member whose position changed (docs/adr/0010-stacks.md).
 """
 
 from __future__ import annotations

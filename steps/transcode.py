@@ -1,7 +1,7 @@
 """transcode, encode, join: a video made ready for the web, in parts that run side by side.
 
 `transcode` plans, each run of `encode` makes one part, `join` puts the MP4 together and writes the playlists
-(docs/adr/0019-videos-in-parts.md).
+(docs/adr/0011-videos-in-parts.md).
 """
 
 from __future__ import annotations

@@ -84,7 +84,7 @@ def _scan(blob: str, path: Path, attempt: Attempt, ports: Ports) -> Scan:
 
 def _refuse(scan: Scan, ports: Ports) -> None:
     """Stop at what is infected, and at what nobody could scan where only clean files are served
-    (docs/adr/0022-only-what-is-clean-is-served.md)."""
+    (docs/adr/0013-only-what-is-clean-is-served.md)."""
     if scan.status == "infected":
         raise MediaRejected("infected", f"the malware scanner found {scan.threat or 'something that it does not name'}")
     if scan.status == "failed" and not ports.serving.allows("failed"):

@@ -1,7 +1,7 @@
 """Encode a stretch of a video for the web: decoded once, scaled down a ladder, H.264 in fMP4; runs in the child.
 
 Pictures are put on an even grid: picture k of the output is shown at k / rate seconds after the video's origin, in
-every stretch and rendition. So stretches that were made apart join without a seam (docs/adr/0019-videos-in-parts.md).
+every stretch and rendition. So stretches that were made apart join without a seam (docs/adr/0011-videos-in-parts.md).
 """
 
 from __future__ import annotations

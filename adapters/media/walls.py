@@ -6,7 +6,7 @@
 
 Each holds for the process and cannot be taken back by it. A kernel without Landlock (before 5.13), or that refuses a
 filter, leaves the other walls standing; `confine` says which are missing
-(docs/adr/0021-what-a-decoder-may-ask-of-the-kernel.md).
+(docs/adr/0012-what-a-decoder-may-ask-of-the-kernel.md).
 """
 
 from __future__ import annotations

@@ -308,7 +308,10 @@ def _objects(draft: Draft, used: Mapping[str, Usage], load: Load, measured: Meas
     draft.add("S3", "storage: older originals", "s3_storage_intelligent_infrequent", monthly * (load.months - young))
     draft.add("S3", "watching older originals", "s3_tiering_monitor", Decimal(load.assets * (load.months - 1)))
     draft.add("S3", "moving originals", "s3_tiering_transition", Decimal(load.assets * min(1, load.months - 1)))
-    draft.add("S3", "storage: renditions", "s3_storage_standard", _stored(load, measured, "blob_bytes") / GB)
+    longer = Decimal(load.video_bytes) / exact(measured.per_video.original_bytes)  # than the video that was measured
+    made = load.images * exact(measured.per_image.blob_bytes)
+    made += load.videos * exact(measured.per_video.blob_bytes) * longer
+    draft.add("S3", "storage: renditions", "s3_storage_standard", made * load.months / GB)
     draft.add("S3", "storage: archive", "s3_storage_standard", _stored(load, measured, "archive_bytes") / GB)
 
 

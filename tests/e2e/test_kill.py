@@ -23,6 +23,8 @@ from domain.commits import split_stream
 from domain.events import (
     AssetProcessed,
     FileValidated,
+    FingerprintComputed,
+    LookalikesFound,
     MetadataExtracted,
     RenditionsGenerated,
     StepFailed,
@@ -47,7 +49,7 @@ ROOT = Path(__file__).resolve().parents[2]
 WORKERS_KILLED = 10
 CHANCES_A_DECODER_DIES = 2  # in the life of each worker
 PROGRESS_SECONDS = 60.0  # no progress for so long is a failure, not a slow machine
-DONE = (FileValidated, MetadataExtracted, RenditionsGenerated, StepSkipped)
+DONE = (FileValidated, MetadataExtracted, RenditionsGenerated, FingerprintComputed, LookalikesFound, StepSkipped)
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ BAD = {"IMG_4004_cut_short.jpg": "truncated", "not_a_photo.jpg": "not_media"}
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("sample") / "library"
-    assert write_sample_library(folder) == 25
+    assert write_sample_library(folder) == 26
     return folder
 
 
@@ -32,7 +32,7 @@ def test_it_is_written_once_and_what_is_there_is_left_alone(library: Path) -> No
     assert write_sample_library(library) == 1
 
 
-def test_every_picture_is_whole_and_the_two_bad_files_are_refused(library: Path) -> None:
+def test_every_picture_and_the_film_is_whole_and_the_two_bad_files_are_refused(library: Path) -> None:
     types = set()
     for path in library.iterdir():
         if path.name in BAD:
@@ -43,7 +43,7 @@ def test_every_picture_is_whole_and_the_two_bad_files_are_refused(library: Path)
             found = inspect(path, Limits())
             assert not found.notes
             types.add(found.media_type)
-    assert types == {f"image/{kind}" for kind in ("jpeg", "png", "webp", "heic", "gif", "tiff")}
+    assert types == {f"image/{kind}" for kind in ("jpeg", "png", "webp", "heic", "gif", "tiff")} | {"video/quicktime"}
 
 
 def test_dates_and_places_agree_with_the_gps_clock_and_the_map(library: Path) -> None:
@@ -59,6 +59,9 @@ def test_dates_and_places_agree_with_the_gps_clock_and_the_map(library: Path) ->
         placed += 1
         assert found.taken_at is not None
         local = found.taken_at
+        if path.suffix == ".mov":
+            assert (local.source, local.offset_minutes) == ("container:com.apple.quicktime.creationdate", 60)
+            continue
         assert local.offset_source == "exif:OffsetTimeOriginal"
         gps = next(c for c in found.alternatives if c.source == "gps")
         assert found.taken_at_utc is not None
@@ -66,4 +69,4 @@ def test_dates_and_places_agree_with_the_gps_clock_and_the_map(library: Path) ->
         by_map = zone_of(found.position.latitude, found.position.longitude, found.taken_at_utc.replace(tzinfo=None))
         assert by_map is not None
         assert by_map[1] == local.offset_minutes
-    assert placed == 21
+    assert placed == 22

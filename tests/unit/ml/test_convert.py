@@ -14,13 +14,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from adapters.ml.convert.dlib_faces import _tensors
-from adapters.ml.convert.graph import Graph
-from adapters.ml.convert.tfjs import _convert
-from adapters.ml.convert.torch_file import read_tensors
 from domain.errors import PhotoVaultError
 
+pytest.importorskip("onnx", reason="onnx is not installed: pip install 'photovault[models]'")
 ort = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: pip install 'photovault[ml]'")
+
+from adapters.ml.convert.dlib_faces import _tensors  # noqa: E402
+from adapters.ml.convert.graph import Graph  # noqa: E402
+from adapters.ml.convert.tfjs import _convert  # noqa: E402
+from adapters.ml.convert.torch_file import read_tensors  # noqa: E402
 
 
 def run(model: bytes, **inputs: Any) -> list[Any]:
