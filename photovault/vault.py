@@ -115,14 +115,14 @@ class Vault:
         """Says what pictures show; None without models, or without what they run on."""
         from photovault.recognition import tagger_of
 
-        return tagger_of()
+        return tagger_of(self.checkpoints, clock=self.clock)
 
     @cached_property
     def moderator(self) -> Moderator | None:
         """Says what is not safe for everybody; None without the model."""
         from photovault.recognition import moderator_of
 
-        return moderator_of()
+        return moderator_of(self.checkpoints, clock=self.clock)
 
     @cached_property
     def worker(self) -> Worker:

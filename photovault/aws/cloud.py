@@ -219,14 +219,14 @@ class Cloud:
         """Says what pictures show; None without models in the function."""
         from photovault.recognition import tagger_of
 
-        return tagger_of()
+        return tagger_of(self.checkpoints, aws=self.aws, clock=self.clock)
 
     @cached_property
     def moderator(self) -> Moderator | None:
         """Says what is not safe for everybody; None without the model."""
         from photovault.recognition import moderator_of
 
-        return moderator_of()
+        return moderator_of(self.checkpoints, aws=self.aws, clock=self.clock)
 
     @cached_property
     def worker(self) -> Worker:

@@ -50,6 +50,7 @@ class TestTaxonomy:
             ("laptop", ("computer", "electronics")),
             ("surfing", ("water sport", "sport")),
             ("beach", ("coast", "nature")),
+            ("kitten", ("cat", "animal")),
             ("person", ()),
             ("something new", ()),
         ],

@@ -13,6 +13,7 @@ from PIL import Image
 pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
+from adapters.local.checkpoints import SqliteCheckpoints
 from adapters.ml.convert.graph import Graph
 from adapters.ml.custom import MAX_MODELS, CustomModel, custom_models
 from adapters.ml.store import ModelStore
@@ -181,7 +182,7 @@ class TestFolder:
     def test_models_are_found_in_the_folder_of_models(self, tmp_path: Path) -> None:
         place(tmp_path / "custom" / "one", CLASSIFIER, classifier())
         place(tmp_path / "custom" / "two", DETECTOR, detector())
-        tagger = tagger_of({"PHOTOVAULT_MODELS": str(tmp_path)})
+        tagger = tagger_of(SqliteCheckpoints(":memory:"), {"PHOTOVAULT_MODELS": str(tmp_path)})
         assert tagger is not None
         assert list(tagger.models) == [ModelUse("feeder", "3"), ModelUse("finder", "1.2")]
 
