@@ -4,7 +4,7 @@
     python -m benchmarks.quality.tags build/photos         # PHOTOVAULT_MEDIA adds a folder of camera pictures
     python -m benchmarks.quality.tags build/photos --sweep # what other thresholds would do
 
-A tag is right when it, what it is a kind of, or a kind of it is among its picture's labels; one of nothing (a texture, a
+A tag is right when it, what it is a kind of, or a kind of it is among its labels; one of nothing (a texture, a
 sample under a microscope, a pattern) has none that is right. The set is small (some 100 pictures): it finds what is
 broken and compares thresholds; it is no measure of the models in the world.
 """
