@@ -15,6 +15,7 @@ from domain.events import (
     AssetUploaded,
     ChunksEncoded,
     Event,
+    FacesDetected,
     FileValidated,
     FingerprintComputed,
     MetadataExtracted,
@@ -61,6 +62,8 @@ PIPELINE: tuple[Step, ...] = (
     Step(name="video", version=1, follows={FileValidated: VIDEOS}, lease_seconds=180.0),
     Step(name="fingerprint", version=1, follows={RenditionsGenerated: ALL_KINDS}, lease_seconds=600.0),
     Step(name="duplicates", version=1, follows={FingerprintComputed: ALL_KINDS}, max_attempts=9),  # waits for a replay
+    Step(name="faces", version=1, follows={RenditionsGenerated: ALL_KINDS}),
+    Step(name="identify", version=1, follows={FacesDetected: ALL_KINDS}, max_attempts=9),  # waits for a replay
     Step(name="transcode", version=1, follows={VideoAnalyzed: VIDEOS}),
     Step(name="encode", version=1, follows={TranscodePlanned: VIDEOS}, parallel=True, lease_seconds=890.0),
     Step(name="join", version=1, follows={ChunksEncoded: VIDEOS}, lease_seconds=890.0),

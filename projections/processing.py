@@ -11,6 +11,8 @@ from domain.events import (
     ChunkEncoded,
     ChunksEncoded,
     Event,
+    FacesDetected,
+    FacesIdentified,
     FileQuarantined,
     FileValidated,
     FingerprintComputed,
@@ -162,7 +164,7 @@ class ProcessingView(Projection[Processing]):
     """Steps by asset; the index `attention` holds the assets that are not processed as they should be."""
 
     name = "processing"
-    version = 4
+    version = 5
     about = "how far each step of an asset has come, what failed and why, and when it is tried again"
     indexes = ("attention",)
     has_totals = True
@@ -181,6 +183,8 @@ class ProcessingView(Projection[Processing]):
         PosterExtracted: _poster,
         FingerprintComputed: _done,
         LookalikesFound: _done,
+        FacesDetected: _done,
+        FacesIdentified: _done,
         TranscodePlanned: _planned,
         ChunkEncoded: _done,
         ChunksEncoded: _joinable,

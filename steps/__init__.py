@@ -10,7 +10,9 @@ from msgspec import Struct
 from domain.asset import Asset, Attempt
 from domain.events import Event
 from domain.eventstore import EventStore
+from domain.faces import FaceAnalyzer
 from domain.metadata import ZoneOf
+from domain.people import FaceMemory
 from domain.ports import BlobStore, Geocoder, Lookalikes, MediaEngine, Scanner
 from domain.scanning import NoScanner, Serving
 
@@ -29,6 +31,8 @@ class Ports(Struct, frozen=True):
     geocoder: Geocoder | None = None  # None: places are not named
     scanner: Scanner = NoScanner()
     serving: Serving = Serving()
+    faces: FaceAnalyzer | None = None  # None: no model is installed
+    people: FaceMemory | None = None  # None: this vault keeps no faces
 
 
 StepFunction = Callable[[Asset, Attempt, Ports], Sequence[Event]]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from steps import Steps
 from steps.duplicates import find_duplicates
+from steps.faces import find_faces
 from steps.fingerprint import fingerprint
+from steps.identify import identify
 from steps.metadata import extract_metadata
 from steps.place import resolve_place
 from steps.renditions import make_renditions
@@ -20,6 +22,8 @@ STEP_FUNCTIONS: Steps = {
     "video": analyze_video,
     "fingerprint": fingerprint,
     "duplicates": find_duplicates,
+    "faces": find_faces,
+    "identify": identify,
     "transcode": plan_transcode,
     "encode": encode_part,
     "join": join,

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from domain.errors import InvalidInput, PhotoVaultError
-from photovault.cli import browse, cloud, cost, history, likeness, models, process, upkeep, video
+from photovault.cli import browse, cloud, cost, history, likeness, models, people, process, upkeep, video
 from photovault.cli.app import app
 from photovault.cli.output import error_line
 
@@ -25,6 +25,7 @@ cost.register(app)
 cloud.register(app)
 video.register(app)
 models.register(app)
+people.register(app)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
