@@ -8,6 +8,7 @@ what people say of a person is in that person's stream (docs/adr/0026-faces-are-
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
@@ -31,6 +32,7 @@ __all__ = [
     "agreement_stream",
     "carried",
     "choose",
+    "gathered",
     "person_id",
 ]
 
@@ -160,6 +162,37 @@ def choose(
         gone.add(person)
         done.add(face)
     return sorted(chosen, key=lambda choice: choice.face)
+
+
+def gathered(
+    labels: Sequence[int], assets: Sequence[str], vectors: Sequence[Sequence[float]], least: int
+) -> list[list[int]]:
+    """Groups that may found a person: tight, one face a picture, and of so many pictures at least.
+
+    Args:
+        labels: of a clustering, one a face; negative: in no group.
+        vectors: of the faces; of each group only those count that are near to its middle one.
+    """
+    groups: dict[int, list[int]] = {}
+    for place, label in enumerate(labels):
+        if label >= 0:
+            groups.setdefault(label, []).append(place)
+    found = []
+    for _, places in sorted(groups.items()):
+        middle = min(places, key=lambda i: sum(_apart(vectors[i], vectors[k]) for k in places[:200]))
+        seen: set[str] = set()
+        kept = []
+        for place in sorted(places, key=lambda i: (_apart(vectors[middle], vectors[i]), i)):
+            if assets[place] not in seen and _apart(vectors[middle], vectors[place]) <= NEAR:
+                kept.append(place)
+                seen.add(assets[place])
+        if len(kept) >= least:
+            found.append(kept)
+    return found
+
+
+def _apart(one: Sequence[float], other: Sequence[float]) -> float:
+    return math.dist(one, other)
 
 
 def carried(

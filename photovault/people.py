@@ -154,8 +154,8 @@ def like(vault: Vault, asset: str, face: int) -> list[dict[str, Any]]:
     return [{"asset": n.asset, "face": n.face, "distance": round(n.distance, 4), "person": n.person} for n in near]
 
 
-def find_person(vault: Vault, text: str) -> Person:
-    """A person by id, the beginning of one, or name; where merges lead to.
+def find_person(vault: Vault, text: str, *, follow: bool = True) -> Person:
+    """A person by id, the beginning of one, or name; where merges lead to unless they are not to be followed.
 
     Raises:
         NotFound: nobody is called so.
@@ -164,9 +164,9 @@ def find_person(vault: Vault, text: str) -> Person:
     _agreed(vault)
     every = _everybody(vault)
     said = " ".join(text.split()).casefold()
-    tops = {_root(every, each) for each in every}
+    tops = {_root(every, each) if follow else each for each in every}
     named = [each for each in sorted(tops) if (every[each].now.name or "").casefold() == said]
-    begun = sorted({_root(every, each) for each in every if text and each.startswith(text)})
+    begun = sorted({_root(every, each) if follow else each for each in every if text and each.startswith(text)})
     found = named or begun
     if not found:
         raise NotFound(f"there is no person {text!r}: `photovault people list --hidden` lists those there are")
@@ -254,13 +254,18 @@ def undo_rejection(vault: Vault, asset: str) -> list[tuple[int, str]]:
     _agreed(vault)
     undone: list[tuple[int, str]] = []
 
+    def top(person: str) -> str | None:
+        return root(vault.people, vault.settings.owner, person)
+
     def decide(state: Asset) -> Sequence[Event]:
         undone[:] = sorted(state.rejected)
         events: list[Event] = []
+        taken = {top(each.person) for each in state.people.values()}
         for face, person in undone:
             events.append(FaceRejectionUndone(face=face, person=person))
-            if face not in state.people and person not in {each.person for each in state.people.values()}:
+            if face not in state.people and top(person) not in taken:
                 events.append(FaceAssigned(face=face, person=person, by="person"))
+                taken.add(top(person))
         return events
 
     _change(vault, find_asset(vault, asset), decide)

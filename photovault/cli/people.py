@@ -11,6 +11,7 @@ from domain.errors import InvalidInput
 from photovault import people as told
 from photovault.cli.app import Json, open_vault
 from photovault.cli.output import number, out, print_json, table
+from photovault.clustering import cluster_faces
 from photovault.face_page import write_people
 from photovault.reprocessing import Selection, reprocess
 from photovault.runtime import catch_up
@@ -201,7 +202,7 @@ def undo(
             undone = told.undo_rejection(vault, what)
             _say(json, bool(undone), what, f"{number(len(undone), 'rejection')} taken back")
             return
-        found = told.find_person(vault, what)
+        found = told.find_person(vault, what, follow=False)
         told.undo(vault, found)
         _say(json, True, found.id, "taken back")
 
@@ -211,6 +212,18 @@ def _say(json: bool, changed: bool, person: str, text: str) -> None:
         print_json({"changed": changed, "person": person})
     else:
         out.print(text if changed else "nothing to change")
+
+
+@people.command()
+def cluster(context: typer.Context, json: Json = False) -> None:
+    """Look again at the faces that are nobody's: near to somebody who came later, or together a person."""
+    with open_vault(context) as vault:
+        catch_up(vault)
+        done = cluster_faces(vault)
+    if json:
+        print_json({"assigned": done.assigned, "people": done.people, "left": done.left})
+        return
+    out.print(f"{done.assigned} faces assigned, {done.people} people found, {done.left} faces are still nobody's")
 
 
 @people.command()
