@@ -30,6 +30,7 @@ from PIL import Image
 
 from adapters.media.sandbox import SandboxedMediaEngine
 from benchmarks.measuring import BUILD, Row, row, scratch
+from domain.media import Rendered
 
 __all__ = ["photo", "run"]
 
@@ -178,13 +179,14 @@ class _Ours(_Side):
 
     def __init__(self, folder: Path) -> None:
         super().__init__("photovault", [sys.executable, "-c", _OURS + _LOOP], folder, 1)
-        self._engine = SandboxedMediaEngine(formats=("jpeg",), full=False)
+        self._engine = SandboxedMediaEngine(writable=[folder])
         self._folder = folder
 
     def make_all(self, sources: Sequence[Path]) -> float:
         def render(source: Path) -> None:
             with tempfile.TemporaryDirectory(dir=self._folder) as into:
-                self._engine.render(source, Path(into))
+                options = {"into": into, "formats": ("jpeg",), "full": False}
+                self._engine._call("render", source, Rendered, options)
 
         started = time.perf_counter()
         with ThreadPoolExecutor(WORKERS) as pool:
