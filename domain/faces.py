@@ -1,7 +1,7 @@
 """Faces in a picture as plain values, and the gate: which of them are good enough to stand for a person. Pure.
 
 Boxes and landmarks are positions in the picture. What tells a person apart, the vector of 128 numbers, is never in an
-event: it is in a sealed blob (docs/adr/0026-faces-are-sealed.md).
+event: it is in a sealed blob (docs/adr/0015-faces-are-sealed.md).
 """
 
 from __future__ import annotations

@@ -121,7 +121,6 @@ class TestWhatIsCarried:
             1: FaceAssigned(face=1, person="q", by="nearest"),
         }
         assert carried(before, after, people, {(1, "r")}) == [
-
             FaceAssigned(face=2, person="p", by="person"),
             FaceRejected(face=1, person="r"),
         ]
