@@ -22,6 +22,8 @@ from domain.person import MAX_HOPS as MAX_MERGES
 from domain.person import Person
 
 __all__ = [
+    "ALL_NEAR",
+    "FAR",
     "MAX_MERGES",
     "NEAR",
     "NEIGHBOURS",
@@ -36,9 +38,17 @@ __all__ = [
     "person_id",
 ]
 
-NEAR = 0.54
-"""Euclidean distance between two vectors up to which two faces may be the same person's. dlib's authors say 0.6; of the
-sample photos, the same person's are at most 0.44 apart and strangers' at least 0.58."""
+NEAR = 0.5
+"""Euclidean distance between two vectors up to which a face may be the same person's as another. dlib's authors say 0.6
+for a pair taken alone; among thousands of faces a stranger's is that near too often. Of the sample photos, the same
+person's nearest are at most 0.44 apart, strangers at least 0.58."""
+
+ALL_NEAR = 0.52
+"""Limit of the root mean square of the distances to all faces of a person among the nearest. A stranger who looks like
+somebody is near to a few of their faces by chance; to all of them only who they are."""
+
+FAR = 0.8
+"""Beyond it a neighbour says nothing."""
 
 NEIGHBOURS = 16
 """Nearest faces that have a say."""
@@ -84,7 +94,7 @@ class FaceMemory(Protocol):
         ...
 
     def near(self, owner: str, asset: str, vectors: bytes) -> Sequence[Sequence[Neighbour]]:
-        """For each vector the nearest known faces of other assets, nearest first, none farther than `NEAR`.
+        """For each vector the nearest known faces of other assets, nearest first, none farther than `FAR`.
 
         Raises:
             ViewUnavailable: the view that says which faces there are is not built.
@@ -134,8 +144,8 @@ def choose(
 ) -> list[Choice]:
     """Whose the faces of one picture are; those who are near to nobody are left out.
 
-    The faces that are near vote for their persons, each the more the nearer it is. The surest face chooses first, and
-    nobody is chosen twice.
+    The nearest faces vote for their persons, each the more the nearer it is; a person is eligible by `NEAR` and
+    `ALL_NEAR`. The surest face chooses first, and nobody is chosen twice.
 
     Args:
         near: known faces near to each face.
@@ -145,14 +155,14 @@ def choose(
     """
     options: list[tuple[float, float, int, str]] = []
     for face, neighbours in enumerate(near):
-        votes: dict[str, float] = {}
-        nearest: dict[str, float] = {}
+        apart: dict[str, list[float]] = {}
         for neighbour in neighbours:
-            if neighbour.person is None or face in decided or neighbour.distance > NEAR:
-                continue
-            votes[neighbour.person] = votes.get(neighbour.person, 0.0) + NEAR - neighbour.distance
-            nearest[neighbour.person] = min(nearest.get(neighbour.person, NEAR), neighbour.distance)
-        options += [(-vote, nearest[person], face, person) for person, vote in votes.items()]
+            if neighbour.person is not None and face not in decided and neighbour.distance <= FAR:
+                apart.setdefault(neighbour.person, []).append(neighbour.distance)
+        for person, distances in apart.items():
+            nearest = min(distances)
+            if nearest <= NEAR and math.sqrt(sum(d * d for d in distances) / len(distances)) <= ALL_NEAR:
+                options.append((-sum(FAR - d for d in distances), nearest, face, person))
     chosen: list[Choice] = []
     gone, done = set(taken), set(decided)
     for _, distance, face, person in sorted(options):

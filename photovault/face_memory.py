@@ -18,7 +18,7 @@ from domain.commits import NEW, Cause, derive_id
 from domain.errors import ConflictError, NotFound
 from domain.events import FaceRecognitionAgreed, FaceRecognitionWithdrawn, PersonDiscovered
 from domain.eventstore import EventStore, utc_now
-from domain.people import NEAR, NEIGHBOURS, Neighbour, agreement, agreement_stream
+from domain.people import FAR, NEIGHBOURS, Neighbour, agreement, agreement_stream
 from domain.person import Person, fold, person_stream
 from domain.ports import BlobStore, Checkpoints, ViewStore
 from projections.generations import Generations
@@ -144,7 +144,7 @@ class KeptFaces:
             if known is None:
                 return [() for _ in vectors_of(vectors)]
             found = [
-                [each for each in known.graph.near(vector, NEIGHBOURS + 8) if each[0] != asset and each[2] <= NEAR]
+                [each for each in known.graph.near(vector, NEIGHBOURS + 8) if each[0] != asset and each[2] <= FAR]
                 for vector in vectors_of(vectors)
             ]
         people = self._people(owner, known, {each[0] for neighbours in found for each in neighbours})
