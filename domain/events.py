@@ -654,7 +654,7 @@ class PersonHidden(Event, frozen=True, kw_only=True):
     WHEN = "`people hide` was called."
     BY = "a person"
 
-    hidden: bool
+    hidden: Annotated[bool, _doc("True: left out of lists; false: listed again.")]
 
 
 class PersonsMerged(Event, frozen=True, kw_only=True):

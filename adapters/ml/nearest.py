@@ -6,6 +6,7 @@ It lives in memory only, and is built of what is sealed: on disk there is nothin
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,6 +30,9 @@ class FaceGraph:
     """Faces (asset, number) by their vectors. Not safe for threads: its owner is locked."""
 
     def __init__(self) -> None:
+        # onnxruntime 1.32 dies of a segmentation fault when it is loaded after usearch 2.26; the other way round is well.
+        with suppress(ImportError):
+            import onnxruntime  # noqa: F401
         from usearch.index import Index
 
         self._index: Any = Index(
