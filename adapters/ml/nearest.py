@@ -30,7 +30,7 @@ class FaceGraph:
     """Faces (asset, number) by their vectors. Not safe for threads: its owner is locked."""
 
     def __init__(self) -> None:
-        # onnxruntime 1.32 dies of a segmentation fault when it is loaded after usearch 2.26; the other way round is well.
+        # onnxruntime 1.32 dies of a segmentation fault when it is loaded after usearch 2.26, not before it.
         with suppress(ImportError):
             import onnxruntime  # noqa: F401
         from usearch.index import Index
