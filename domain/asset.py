@@ -24,6 +24,12 @@ from domain.events import (
     ContentModerated,
     DuplicateFound,
     Event,
+    FaceAssigned,
+    FaceRejected,
+    FaceRejectionUndone,
+    FacesDetected,
+    FacesErased,
+    FaceUnassigned,
     FileQuarantined,
     FileValidated,
     FingerprintComputed,
@@ -81,6 +87,9 @@ class Asset(Struct, frozen=True):
     video: VideoAnalyzed | None = None
     poster: PosterExtracted | None = None
     fingerprint: FingerprintComputed | None = None
+    faces: FacesDetected | None = None
+    people: dict[int, FaceAssigned] = {}  # of those faces, by number
+    rejected: frozenset[tuple[int, str]] = frozenset()  # (face, person): never that one
     transcode_plan: TranscodePlanned | None = None
     chunks: dict[int, ChunkEncoded] = {}  # of that plan, by the part's number
     transcoded: VideoTranscoded | None = None
@@ -180,6 +189,18 @@ def _apply(asset: Asset, event: Event, event_id: str) -> Asset:
             changes["poster"] = event
         case FingerprintComputed():
             changes["fingerprint"] = event
+        case FacesDetected():
+            changes["faces"], changes["people"], changes["rejected"] = event, {}, frozenset()
+        case FacesErased():
+            changes["faces"], changes["people"], changes["rejected"] = None, {}, frozenset()
+        case FaceAssigned():
+            changes["people"] = asset.people | {event.face: event}
+        case FaceUnassigned():
+            changes["people"] = {n: each for n, each in asset.people.items() if n != event.face}
+        case FaceRejected():
+            changes["rejected"] = asset.rejected | {(event.face, event.person)}
+        case FaceRejectionUndone():
+            changes["rejected"] = asset.rejected - {(event.face, event.person)}
         case TranscodePlanned():
             changes["transcode_plan"], changes["chunks"] = event, {}
             for name, state in steps.items():

@@ -10,7 +10,9 @@ from msgspec import Struct
 from domain.asset import Asset, Attempt
 from domain.events import Event
 from domain.eventstore import EventStore
+from domain.faces import FaceAnalyzer
 from domain.metadata import ZoneOf
+from domain.people import FaceMemory
 from domain.ports import BlobStore, Geocoder, Lookalikes, MediaEngine, Moderator, Scanner, Tagger
 from domain.scanning import NoScanner, Serving
 
@@ -31,6 +33,8 @@ class Ports(Struct, frozen=True):
     serving: Serving = Serving()
     moderator: Moderator | None = None  # None: pictures are not moderated
     tagger: Tagger | None = None  # None: pictures are not tagged
+    faces: FaceAnalyzer | None = None  # None: no model is installed
+    people: FaceMemory | None = None  # None: this vault keeps no faces
 
 
 StepFunction = Callable[[Asset, Attempt, Ports], Sequence[Event]]
