@@ -532,6 +532,18 @@ class AssetTagged(Outcome, frozen=True, kw_only=True):
     notes: Notes = ()
 
 
+class AssetEmbedded(Outcome, frozen=True, kw_only=True):
+    """The meaning of what is known of an asset in words (tags, caption, keywords), as one vector."""
+
+    WHEN = "After tags or metadata, when a model for text is installed and there are words."
+    BY = "embed"
+
+    vector: Annotated[str, _doc("Blob with the vector: float16, little-endian, of length 1.", min_length=1)]
+    dimensions: Annotated[int, _doc("How many numbers it has.", ge=1)]
+    words_sha256: Annotated[Sha256, _doc("Of the words and weights that it was made from: the same words, no new run.")]
+    model: Annotated[ModelUse, _doc("The model that was asked.")]
+
+
 # --- content: one stream for each distinct SHA-256 of an owner whose importer did not know it at upload --------------
 
 
@@ -604,6 +616,7 @@ EVENTS: tuple[type[Event], ...] = (
     ChunksEncoded,
     VideoTranscoded,
     AssetTagged,
+    AssetEmbedded,
     Stacked,
     StackJoined,
     StackLeft,

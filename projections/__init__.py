@@ -11,6 +11,7 @@ from projections.gallery import Gallery
 from projections.library import Library
 from projections.processing import ProcessingView
 from projections.renditions import Renditions
+from projections.search import Search
 
 __all__ = ["PROJECTIONS", "Projection", "projection"]
 
@@ -21,5 +22,6 @@ PROJECTIONS: tuple[Projection[Any], ...] = (
     Library(),
     Files(),
     Fingerprints(),
+    Search(),
 )
 """All projections; a new one is added here."""
