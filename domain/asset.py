@@ -16,17 +16,21 @@ from msgspec import Struct, structs
 from domain.commits import Cause, Recorded, derive_id, split_stream, stream_name
 from domain.errors import InvalidInput, MediaRejected
 from domain.events import (
+    AssetEmbedded,
     AssetProcessed,
     AssetSeenAgain,
+    AssetTagged,
     AssetUploaded,
     ChunkEncoded,
     ChunksEncoded,
+    ContentModerated,
     DuplicateFound,
     Event,
     FileQuarantined,
     FileValidated,
     FingerprintComputed,
     MetadataExtracted,
+    ModerationRuled,
     Outcome,
     PosterExtracted,
     RenditionsGenerated,
@@ -42,6 +46,7 @@ from domain.events import (
     VideoTranscoded,
 )
 from domain.media import Kind
+from domain.moderation import Verdict, standing
 from domain.pipeline import STEPS, Step, part_of, runs_after, step_named, steps_after
 
 StepStatus = Literal["due", "failed", "done", "skipped", "given_up", "unasked"]
@@ -78,9 +83,13 @@ class Asset(Struct, frozen=True):
     video: VideoAnalyzed | None = None
     poster: PosterExtracted | None = None
     fingerprint: FingerprintComputed | None = None
+    tagged: AssetTagged | None = None
+    embedded: AssetEmbedded | None = None
     transcode_plan: TranscodePlanned | None = None
     chunks: dict[int, ChunkEncoded] = {}  # of that plan, by the part's number
     transcoded: VideoTranscoded | None = None
+    moderation: ContentModerated | None = None
+    ruled: Verdict | None = None  # by a person
     duplicate_of: str | None = None
     stacked: dict[str, Stacked] = {}  # by stack, where it last stood
     paths: tuple[str, ...] = ()
@@ -103,6 +112,11 @@ class Asset(Struct, frozen=True):
     def kind(self) -> Kind | None:
         """Image or video; None until validated."""
         return self.validated.kind if self.validated else None
+
+    @property
+    def shown(self) -> Verdict | None:
+        """How its pictures may be shown; None while nobody has judged them."""
+        return standing(self.moderation.verdict if self.moderation else None, self.ruled)
 
     @property
     def state(self) -> AssetState:
@@ -170,6 +184,10 @@ def _apply(asset: Asset, event: Event, event_id: str) -> Asset:
             changes["poster"] = event
         case FingerprintComputed():
             changes["fingerprint"] = event
+        case AssetTagged():
+            changes["tagged"] = event
+        case AssetEmbedded():
+            changes["embedded"] = event
         case TranscodePlanned():
             changes["transcode_plan"], changes["chunks"] = event, {}
             for name, state in steps.items():
@@ -180,6 +198,10 @@ def _apply(asset: Asset, event: Event, event_id: str) -> Asset:
             changes["chunks"] = asset.chunks | {event.part: event}
         case VideoTranscoded():
             changes["transcoded"] = event
+        case ContentModerated():
+            changes["moderation"] = event
+        case ModerationRuled():
+            changes["ruled"] = event.verdict
         case DuplicateFound():
             changes["duplicate_of"] = event.of
         case Stacked():

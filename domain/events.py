@@ -15,6 +15,7 @@ from msgspec import Meta, Struct
 
 from domain.likeness import MAX_LOOKALIKES, Lookalike
 from domain.media import Camera, DateCandidate, Kind, MotionVideo, Position, TakenAt
+from domain.moderation import LABELS, Policy, Verdict
 from domain.recognition import ModelUse, Tag
 from domain.streaming import ChunkFile, Part, Rung, StreamRendition, VideoFile
 from domain.video import AudioTrack, VideoQuality, VideoTrack
@@ -544,6 +545,41 @@ class AssetEmbedded(Outcome, frozen=True, kw_only=True):
     model: Annotated[ModelUse, _doc("The model that was asked.")]
 
 
+class ContentModerated(Outcome, frozen=True, kw_only=True):
+    """How likely a picture is not safe for everybody, and what its owner's policy makes of that. Nothing is deleted."""
+
+    WHEN = "After the renditions, when a model is installed or a service is configured."
+    BY = "moderation"
+
+    score: Annotated[
+        float, _doc("0: harmless; 1: surely not safe for work. The model's own, not calibrated.", ge=0, le=1)
+    ]
+    verdict: Annotated[Verdict, _doc("`allow`, `blur` (shown blurred) or `hold` (not shown), by the policy.")]
+    policy: Annotated[Policy, _doc("The policy that the verdict follows.")]
+    model: Annotated[ModelUse, _doc("The model that was asked.")]
+    labels: Annotated[tuple[str, ...], _doc("What a service says it saw, in its words.", max_length=LABELS)] = ()
+
+
+class ModerationRuled(Event, frozen=True, kw_only=True):
+    """A person says what becomes of a picture. It binds for good, whatever a model says later."""
+
+    WHEN = "`moderation rule` was called for the asset."
+    BY = "a person"
+
+    verdict: Annotated[Verdict | None, _doc("What becomes of it; none: the model's verdict counts again.")]
+    reason: Reason
+
+
+class ModerationPolicySet(Event, frozen=True, kw_only=True):
+    """An owner says from which scores on pictures are blurred or held. It counts for what is looked at from then on."""
+
+    STREAM = "settings"
+    WHEN = "`moderation policy` was called."
+    BY = "a person"
+
+    policy: Annotated[Policy, _doc("The new policy, whole.")]
+
+
 # --- content: one stream for each distinct SHA-256 of an owner whose importer did not know it at upload --------------
 
 
@@ -617,6 +653,8 @@ EVENTS: tuple[type[Event], ...] = (
     VideoTranscoded,
     AssetTagged,
     AssetEmbedded,
+    ContentModerated,
+    ModerationRuled,
     Stacked,
     StackJoined,
     StackLeft,
@@ -627,6 +665,7 @@ EVENTS: tuple[type[Event], ...] = (
     AssetProcessed,
     ReprocessRequested,
     UploadRefused,
+    ModerationPolicySet,
     HistorySealed,
 )
 """All event types, in the order of an asset's life; a new one is added here."""

@@ -13,9 +13,10 @@ from domain.commits import Commit
 from domain.events import Scan, TranscodePlanned, VideoAnalyzed
 from domain.likeness import Lookup
 from domain.media import EmbeddedVideo, Hashed, Inspection, MotionFile, RawMetadata, RawSidecar, Rendered
+from domain.moderation import Moderated
 from domain.places import NearestPlace
 from domain.query import Query
-from domain.recognition import ModelUse
+from domain.recognition import ModelUse, Recognised
 from domain.search import Entry as SearchEntry
 from domain.search import Found
 from domain.streaming import Encoded, Joined
@@ -504,4 +505,40 @@ class TextEmbedder(Protocol):
 
     def embed(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
         """A vector of length 1 for each text."""
+
+
+# --- recognition -----------------------------------------------------------------------------------------------------
+
+
+class Tagger(Protocol):
+    """Says what pictures show: things, scenes, activities."""
+
+    @property
+    def models(self) -> Sequence[ModelUse]:
+        """The models that would be asked; none when there is none, and why is for the caller to say."""
+        ...
+
+    def tag(self, pictures: Sequence[Path]) -> Sequence[Recognised]:
+        """Look at upright JPEGs in sRGB, our own renditions; an answer for each, in their order.
+
+        Raises:
+            ServicePaused: a service may not be asked now (its monthly cap is reached).
+        """
+        ...
+
+
+class Moderator(Protocol):
+    """Says how likely a picture is not safe for everybody."""
+
+    @property
+    def available(self) -> bool:
+        """Whether there is a model or a service to ask."""
+        ...
+
+    def moderate(self, picture: Path) -> Moderated:
+        """Look at an upright JPEG in sRGB, one of our own renditions.
+
+        Raises:
+            ServicePaused: a service may not be asked now (its monthly cap is reached).
+        """
         ...

@@ -229,7 +229,9 @@ def _near(value: str) -> Near:
         raise InvalidInput("near: takes latitude, longitude and kilometres without spaces: near:38.72,-9.14,5")
     latitude, longitude, km = numbers
     if not (-90 <= latitude <= 90 and -180 <= longitude <= 180 and 0 < km <= _EARTH_KM):
-        raise InvalidInput(f"near:{value} is not on Earth: latitude -90 to 90, longitude -180 to 180, kilometres above 0")
+        raise InvalidInput(
+            f"near:{value} is not on Earth: latitude -90 to 90, longitude -180 to 180, kilometres above 0"
+        )
     return Near(latitude, longitude, km)
 
 

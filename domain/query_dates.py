@@ -149,7 +149,11 @@ def date_words(local: str, latitude: float | None = None) -> tuple[str, ...]:
     if day.weekday() >= 5:
         words.append("weekend")
     for name, (first, last) in _HOLIDAYS.items():
-        inside = first <= (month, day.day) <= last if first <= last else (month, day.day) >= first or (month, day.day) <= last
+        inside = (
+            first <= (month, day.day) <= last
+            if first <= last
+            else (month, day.day) >= first or (month, day.day) <= last
+        )
         if inside:
             words.append(name)
     return tuple(words)

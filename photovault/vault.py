@@ -14,14 +14,16 @@ from adapters.local.blobs import FileBlobStore
 from adapters.local.checkpoints import SqliteCheckpoints
 from adapters.local.commits import SqliteCommitStore
 from adapters.local.queue import SqliteQueue
+from adapters.local.search import SqliteSearchIndex
 from adapters.local.views import SqliteViewStore
 from domain.errors import NotFound, PhotoVaultError
 from domain.eventstore import EventStore, utc_now
 from domain.parking import Parking
-from domain.ports import Lookalikes, MediaEngine, Scanner
+from domain.ports import Lookalikes, MediaEngine, Moderator, Scanner, Tagger, TextEmbedder
 from domain.scanning import NoScanner
 from events_schema.codec import EventCodec
 from photovault.config import RenditionOptions, Settings
+from photovault.searchable import SearchableViews
 from projections import PROJECTIONS, Projection
 from projections.generations import Generations
 from projections.projector import Projector
@@ -64,10 +66,13 @@ class Vault:
         home.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.clock = clock
         self.commits = SqliteCommitStore(home / "events.db")
-        self.views = SqliteViewStore(home / "views.db", durable=durable_views)
         self.checkpoints = SqliteCheckpoints(home / "work.db")
         self.queue = SqliteQueue(home / "work.db", clock=lambda: clock().timestamp())
         self.blobs = FileBlobStore(home / "blobs")
+        self.index = SqliteSearchIndex(home / "search.db", durable=durable_views)
+        self.views = SearchableViews(
+            SqliteViewStore(home / "views.db", durable=durable_views), self.index, self.blobs.get
+        )
         self.store = EventStore(self.commits, self.blobs, EventCodec(), clock)
         self.generations = Generations(self.views, self.checkpoints, projections, clock)
         self.parking = Parking(self.checkpoints, clock)
@@ -75,6 +80,7 @@ class Vault:
         self.relay = Relay(self.store, self.queue, self.parking)
         self.replay = Replay(self.store, self.views, self.checkpoints, self.generations.projections)
         self.generations.ensure(empty=self.commits.last_position() == 0, tables=self.views.generations)
+        self.views.mend(self.generations)
 
     @cached_property
     def media(self) -> MediaEngine:
@@ -111,6 +117,27 @@ class Vault:
         return ClamdScanner(self.settings.clamd)
 
     @cached_property
+    def tagger(self) -> Tagger | None:
+        """Says what pictures show; None without models, or without what they run on."""
+        from photovault.recognition import tagger_of
+
+        return tagger_of()
+
+    @cached_property
+    def moderator(self) -> Moderator | None:
+        """Says what is not safe for everybody; None without the model."""
+        from photovault.recognition import moderator_of
+
+        return moderator_of()
+
+    @cached_property
+    def texts(self) -> TextEmbedder | None:
+        """Turns words into vectors; None without the model."""
+        from photovault.recognition import embedder_of
+
+        return embedder_of()
+
+    @cached_property
     def worker(self) -> Worker:
         """Runs the steps."""
         from adapters.geo.places import OfflineGeocoder
@@ -127,6 +154,9 @@ class Vault:
             geocoder=OfflineGeocoder(),
             scanner=self.scanner,
             serving=self.settings.serving,
+            moderator=self.moderator,
+            tagger=self.tagger,
+            texts=self.texts,
         )
         return Worker(STEP_FUNCTIONS, ports, self.clock)
 

@@ -12,6 +12,7 @@ from projections.library import Library
 from projections.processing import ProcessingView
 from projections.renditions import Renditions
 from projections.search import Search
+from projections.tagged import Tagged
 
 __all__ = ["PROJECTIONS", "Projection", "projection"]
 
@@ -23,5 +24,6 @@ PROJECTIONS: tuple[Projection[Any], ...] = (
     Files(),
     Fingerprints(),
     Search(),
+    Tagged(),
 )
 """All projections; a new one is added here."""

@@ -6,10 +6,13 @@ from msgspec import Struct
 
 from domain.commits import Commit
 from domain.events import (
+    AssetEmbedded,
     AssetProcessed,
+    AssetTagged,
     AssetUploaded,
     ChunkEncoded,
     ChunksEncoded,
+    ContentModerated,
     Event,
     FileQuarantined,
     FileValidated,
@@ -46,6 +49,7 @@ class StepProgress(Struct, frozen=True, array_like=True, gc=False):
     error: str | None = None
     reason: str | None = None
     next_attempt_at: str | None = None
+    models: tuple[str, ...] = ()  # that were asked: "nanodet 1"
 
 
 class Processing(Struct, frozen=True, array_like=True):
@@ -101,6 +105,12 @@ def _done(state: Processing, event: Outcome, commit: Commit) -> Processing:
     return _ended(state, event, commit, "done")
 
 
+def _recognised(state: Processing, event: AssetTagged | ContentModerated, commit: Commit) -> Processing:
+    models = event.models if isinstance(event, AssetTagged) else (event.model,)
+    named = tuple(f"{model.name} {model.version}" for model in models)
+    return _ended(state, event, commit, "done", models=named)
+
+
 def _skipped(state: Processing, event: StepSkipped, commit: Commit) -> Processing:
     return _ended(state, event, commit, "skipped", reason=event.reason)
 
@@ -125,12 +135,13 @@ def _ended(
     error: str | None = None,
     reason: str | None = None,
     again: str | None = None,
+    models: tuple[str, ...] = (),
 ) -> Processing:
     """One attempt came to an end: replay spends half of this view's time here, so it builds each struct once."""
     run = event.run
     steps = _waiting(state, event, commit)
     steps[run.step] = StepProgress(
-        status, commit.recorded_us, run.attempt, run.version, run.duration_ms, error, reason, again
+        status, commit.recorded_us, run.attempt, run.version, run.duration_ms, error, reason, again, models
     )
     return _changed(state, commit, steps, state.state)
 
@@ -162,7 +173,7 @@ class ProcessingView(Projection[Processing]):
     """Steps by asset; the index `attention` holds the assets that are not processed as they should be."""
 
     name = "processing"
-    version = 4
+    version = 5
     about = "how far each step of an asset has come, what failed and why, and when it is tried again"
     indexes = ("attention",)
     has_totals = True
@@ -181,6 +192,9 @@ class ProcessingView(Projection[Processing]):
         PosterExtracted: _poster,
         FingerprintComputed: _done,
         LookalikesFound: _done,
+        AssetTagged: _recognised,
+        AssetEmbedded: _done,
+        ContentModerated: _recognised,
         TranscodePlanned: _planned,
         ChunkEncoded: _done,
         ChunksEncoded: _joinable,

@@ -20,6 +20,7 @@ from domain.events import (
     Stacked,
 )
 from domain.search import Document
+from domain.taxonomy import ancestors
 from projections.base import Locate, Projection
 from projections.stacking import Placement, main_of, parts_of, placed
 
@@ -76,7 +77,8 @@ def _named(row: SearchRow, event: PlaceResolved, commit: Commit) -> SearchRow:
 
 def _tagged(row: SearchRow, event: AssetTagged, commit: Commit) -> SearchRow:
     names = tuple(dict.fromkeys(tag.name for tag in event.tags))
-    return _with(row, tags=names, parents=())
+    parents = tuple(dict.fromkeys(above for name in names for above in ancestors(name) if above not in names))
+    return _with(row, tags=names, parents=parents)
 
 
 def _embedded(row: SearchRow, event: AssetEmbedded, commit: Commit) -> SearchRow:

@@ -11,7 +11,7 @@ from domain.asset import Asset, Attempt
 from domain.events import Event
 from domain.eventstore import EventStore
 from domain.metadata import ZoneOf
-from domain.ports import BlobStore, Geocoder, Lookalikes, MediaEngine, Scanner
+from domain.ports import BlobStore, Geocoder, Lookalikes, MediaEngine, Moderator, Scanner, Tagger, TextEmbedder
 from domain.scanning import NoScanner, Serving
 
 __all__ = ["Ports", "StepFunction", "Steps"]
@@ -29,6 +29,9 @@ class Ports(Struct, frozen=True):
     geocoder: Geocoder | None = None  # None: places are not named
     scanner: Scanner = NoScanner()
     serving: Serving = Serving()
+    moderator: Moderator | None = None  # None: pictures are not moderated
+    tagger: Tagger | None = None  # None: pictures are not tagged
+    texts: TextEmbedder | None = None  # None: nothing is embedded
 
 
 StepFunction = Callable[[Asset, Attempt, Ports], Sequence[Event]]

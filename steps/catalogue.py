@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from steps import Steps
 from steps.duplicates import find_duplicates
+from steps.embed import embed
 from steps.fingerprint import fingerprint
 from steps.metadata import extract_metadata
+from steps.moderation import moderate
 from steps.place import resolve_place
 from steps.renditions import make_renditions
+from steps.tags import tag
 from steps.transcode import encode_part, join, plan_transcode
 from steps.validate import validate
 from steps.video import analyze_video
@@ -20,6 +23,9 @@ STEP_FUNCTIONS: Steps = {
     "video": analyze_video,
     "fingerprint": fingerprint,
     "duplicates": find_duplicates,
+    "tags": tag,
+    "moderation": moderate,
+    "embed": embed,
     "transcode": plan_transcode,
     "encode": encode_part,
     "join": join,

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from domain.errors import InvalidInput, PhotoVaultError
-from photovault.cli import browse, cloud, cost, history, likeness, models, process, upkeep, video
+from photovault.cli import browse, cloud, cost, history, likeness, models, moderation, process, search, upkeep, video
 from photovault.cli.app import app
 from photovault.cli.output import error_line
 
@@ -25,6 +25,8 @@ cost.register(app)
 cloud.register(app)
 video.register(app)
 models.register(app)
+moderation.register(app)
+search.register(app)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
