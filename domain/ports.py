@@ -478,12 +478,14 @@ class SearchIndex(Protocol):
         only: Collection[str] | None = None,
         limit: int = 50,
         cursor: str | None = None,
+        explain: bool = False,
     ) -> Found:
         """Documents of an owner that pass the query's filters, ranked by words, and by likeness to a vector when one
         is given; without either, the newest first.
 
         Args:
             only: assets that may be found at all, besides the filters; None: all.
+            explain: say which field of a hit has which word.
         Raises:
             InvalidInput: the cursor is not one of this query's.
             NotFound: there is no such index, or no asset that `like:` names.

@@ -29,13 +29,21 @@ class Results(Struct, frozen=True):
 
 
 def search(
-    vault: Vault, text: str, today: date, *, limit: int = 50, cursor: str | None = None, lexical: bool = False
+    vault: Vault,
+    text: str,
+    today: date,
+    *,
+    limit: int = 50,
+    cursor: str | None = None,
+    lexical: bool = False,
+    explain: bool = False,
 ) -> Results:
     """Find the owner's pictures.
 
     Args:
         today: what "last summer" is seen from.
         lexical: by words alone.
+        explain: say which field has which word.
     Raises:
         InvalidInput: the query can't be meant; says what to do.
     """
@@ -45,7 +53,7 @@ def search(
     _, table = vault.generations.active(Search.name)
     owner = vault.settings.owner
     vector = None if lexical else _meaning(vault.texts, query)
-    found = vault.index.search(table, owner, query, vector=vector, limit=limit, cursor=cursor)
+    found = vault.index.search(table, owner, query, vector=vector, limit=limit, cursor=cursor, explain=explain)
     gallery, gallery_table = vault.generations.active(Gallery.name)
     rows = vault.views.get(gallery_table, [(owner, hit.asset) for hit in found.hits])
     items = [

@@ -7,23 +7,25 @@ tables that hold nobody else's. Words are stemmed (Porter); one that nothing has
 from __future__ import annotations
 
 import base64
+import math
 import sqlite3
 import threading
 import zlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
+from msgspec import structs
 
 from adapters.local import search_sql as sql
-from adapters.local.search_memory import Memory
+from adapters.local.search_memory import FLAGS as _FLAGS
+from adapters.local.search_memory import Array, Memory
 from adapters.local.search_spelling import nearest_spellings, store_spellings
 from adapters.local.sqlite import Database
 from domain.errors import InvalidInput, NotFound
 from domain.ports import ViewTable
-from domain.query import Query, distance_km, written
+from domain.query import Query, written
 from domain.query_dates import date_words
 from domain.search import BEST, NEWEST, Document, Entry, Found, Hit, Reason, file_words, fused
 
@@ -38,7 +40,8 @@ SEMANTIC_DEPTH = 100
 SIMILAR_LEAST = 0.30
 """Cosine from which a document is found by its meaning (benchmarks/quality/search.py)."""
 
-_FLAGS = ("favourite", "live", "video", "raw", "burst", "located", "rated")
+_K1, _B = 1.2, 0.4  # of BM25; a picture with many tags is not much less about each
+_PREFIX_FROM = 2
 
 
 class SqliteSearchIndex:
@@ -95,6 +98,7 @@ class SqliteSearchIndex:
         only: Collection[str] | None = None,
         limit: int = 50,
         cursor: str | None = None,
+        explain: bool = False,
     ) -> Found:
         """See `SearchIndex.search`."""
         scope = zlib.crc32(f"{table.name}|{owner}|{written(query)}|{vector is not None}".encode())
@@ -102,35 +106,43 @@ class SqliteSearchIndex:
         number = self._number(table, owner)
         if number is None:
             return Found((), 0, {}, None)
-        prefix, memory = f"s{number}", self._memory(f"s{number}")
-        allowed = self._allowed(prefix, query, only)
-        asked: np.ndarray[Any, Any] | None = None if vector is None else np.asarray(vector, np.float32)
+        memory, reader = self._memory(f"s{number}"), self._db.reader
+        passes = memory.passing(query, only)
+        for expression, excluded in sql.text_filters(query):
+            has = np.zeros(memory.count, bool)
+            has[memory.having(reader, expression)] = True
+            passes &= ~has if excluded else has
+        asked: Array | None = None if vector is None else np.asarray(vector, np.float32)
         if query.like:
-            like = self._like(prefix, query.like)
+            like = _like(memory, query.like)
             asked = memory.vector(like)
             if asked is None:
                 raise InvalidInput(f"nothing is known yet of what {query.like} shows: `photovault work`, with models")
-            allowed = np.setdiff1d(memory.ids if allowed is None else allowed, [like])
-        expressions, corrected = self._expressions(prefix, query.words)
-        every = self._all(prefix, expressions[-1], allowed) if expressions else np.empty(0, np.int64)
-        lexical = self._ranked(prefix, expressions, allowed, len(every)) if len(every) else []
-        similar = memory.nearest(asked, allowed, SEMANTIC_DEPTH, SIMILAR_LEAST) if asked is not None else []
+            passes[like] = False
+        words, corrected = self._words(memory, query.words)
+        scored, lexical = _lexical(memory, reader, words, passes)
+        similar = memory.nearest(asked, passes, SEMANTIC_DEPTH, SIMILAR_LEAST) if asked is not None else []
         if query.words or query.like:
-            scores = fused([lexical, [ident for ident, _ in similar]])
-            matched = np.union1d(every, np.array([ident for ident, _ in similar], np.int64))
-            for ident, boost in memory.boosts(scores, NEWEST, BEST).items():
-                scores[ident] += boost
-            order = sorted(scores, key=lambda ident: (-scores[ident], ident))
+            near = [place for place, _ in similar]
+            scores = fused([lexical, near])
+            for place in scores:
+                scores[place] += NEWEST * float(memory.age[place]) + BEST * max(0.0, float(memory.rating[place])) / 5
+            order = sorted(scores, key=lambda place: (-scores[place], place))
+            matched = np.union1d(scored, np.array(near, np.int64))
         else:
-            matched = memory.ids if allowed is None else np.asarray(allowed, np.int64)
+            matched = np.flatnonzero(passes)
             order = memory.newest_first(matched)
-            scores = dict.fromkeys(order, 0.0)
+            scores = {}
         page = order[start : start + limit]
-        more = start + limit < len(order)
-        hits = self._hits(prefix, page, scores, lexical, similar, query, corrected)
-        return Found(
-            hits, len(matched), memory.facets(matched), _cursor(start + limit, scope) if more else None, corrected
-        )
+        why = _reasons(lexical, similar, corrected)
+        fields = self._matched(f"s{number}", [memory.assets[place] for place in page], words) if explain else {}
+        hits = []
+        for place in page:
+            asset, reason = memory.assets[place], why.get(place, Reason())
+            reason = structs.replace(reason, matched=tuple(fields.get(asset, ())))
+            hits.append(Hit(asset, round(scores.get(place, 0.0), 6), reason))
+        following = _cursor(start + limit, scope) if start + limit < len(order) else None
+        return Found(hits, len(matched), memory.facets(matched), following, corrected)
 
     def suggest(self, table: ViewTable, owner: str, beginning: str, limit: int = 10) -> Sequence[str]:
         """See `SearchIndex.suggest`: a range of the owner's terms."""
@@ -179,148 +191,97 @@ class SqliteSearchIndex:
             memory.refresh(self._db.reader)
             return memory
 
-    def _like(self, prefix: str, beginning: str) -> int:
-        found = self._db.reader.execute(
-            f"SELECT id FROM {prefix}_docs WHERE asset>=? AND asset<? AND NOT gone LIMIT 2",  # noqa: S608
-            (beginning, beginning + "\U0010ffff"),
-        ).fetchall()
-        if not found:
-            raise NotFound(f"there is no asset {beginning} to find pictures like")
-        if len(found) > 1:
-            raise InvalidInput(f"several assets begin with {beginning}: give more of the id")
-        return int(found[0][0])
-
-    # --- filters ---
-
-    def _allowed(
-        self, prefix: str, query: Query, only: Collection[str] | None
-    ) -> np.ndarray[Any, np.dtype[np.int64]] | None:
-        """Ids that pass every filter; None: all do."""
-        conditions, values = sql.conditions(prefix, query, _FLAGS)
-        if not conditions and only is None and query.near is None:
-            return None
-        where = " AND ".join(["NOT gone", *conditions])
-        rows = self._db.reader.execute(
-            f"SELECT id, asset, latitude, longitude FROM {prefix}_docs WHERE {where}",  # noqa: S608
-            values,
-        )
-        near, wanted = query.near, None if only is None else set(only)
-        kept = [
-            ident
-            for ident, asset, latitude, longitude in rows
-            if (wanted is None or asset in wanted)
-            and (near is None or distance_km((near.latitude, near.longitude), (latitude, longitude)) <= near.km)
-        ]
-        return np.array(kept, np.int64)
-
     # --- words ---
 
-    def _expressions(self, prefix: str, words: Sequence[str]) -> tuple[list[str], Mapping[str, tuple[str, ...]]]:
-        """FTS5 expressions, the strictest first: all words, then any of them. What nothing has is corrected."""
+    def _words(
+        self, memory: Memory, words: Sequence[str]
+    ) -> tuple[list[tuple[str, ...]], Mapping[str, tuple[str, ...]]]:
+        """For each word that documents have, the FTS5 strings to look for: itself, else what begins with it, else its
+        nearest spellings."""
         corrected: dict[str, tuple[str, ...]] = {}
-        groups: list[str] = []
+        found: list[tuple[str, ...]] = []
+        reader = self._db.reader
         for word in words:
             exact = sql.phrase(word)
-            if self._any(prefix, exact):
-                groups.append(exact)
-                continue
-            if len(word) >= 2 and self._any(prefix, f"{exact}*"):
-                groups.append(f"{exact}*")
-                continue
-            spelled = tuple(
-                w for w in nearest_spellings(self._db.reader, prefix, word) if self._any(prefix, sql.phrase(w))
-            )
-            if spelled:
-                corrected[word] = spelled
-                groups.append("(" + " OR ".join(map(sql.phrase, spelled)) + ")")
-        if not groups:
-            return [], corrected
-        if len(groups) == 1:
-            return groups, corrected
-        return [" AND ".join(groups), " OR ".join(groups)], corrected
+            if len(memory.having(reader, exact)):
+                found.append((exact,))
+            elif len(word) >= _PREFIX_FROM and len(memory.having(reader, f"{exact}*")):
+                found.append((f"{exact}*",))
+            else:
+                near = nearest_spellings(reader, memory.prefix, word)
+                spelled = tuple(each for each in near if len(memory.having(reader, sql.phrase(each))))
+                if spelled:
+                    corrected[word] = spelled
+                    found.append(tuple(map(sql.phrase, spelled)))
+        return found, corrected
 
-    def _any(self, prefix: str, expression: str) -> bool:
-        ask = f"SELECT 1 FROM {prefix}_fts WHERE {prefix}_fts MATCH ? LIMIT 1"  # noqa: S608
-        return self._db.reader.execute(ask, (expression,)).fetchone() is not None
-
-    def _all(
-        self, prefix: str, expression: str, allowed: np.ndarray[Any, np.dtype[np.int64]] | None
-    ) -> np.ndarray[Any, np.dtype[np.int64]]:
-        ask = f"SELECT rowid FROM {prefix}_fts WHERE {prefix}_fts MATCH ?"  # noqa: S608
-        found = np.array([row[0] for row in self._db.reader.execute(ask, (expression,))], np.int64)
-        return found if allowed is None else np.intersect1d(found, allowed)
-
-    def _ranked(
-        self,
-        prefix: str,
-        expressions: Sequence[str],
-        allowed: np.ndarray[Any, np.dtype[np.int64]] | None,
-        _count: int,
-    ) -> list[int]:
-        """Ids by BM25: first those with all words, then, if these are few, those with any."""
-        passes = None if allowed is None else set(allowed.tolist())
-        order: dict[int, None] = {}
-        for expression in expressions:
-            ask = (
-                f"SELECT rowid FROM {prefix}_fts WHERE {prefix}_fts MATCH ? "  # noqa: S608
-                f"AND rank MATCH '{sql.WEIGHTS}' ORDER BY rank"
-            )
-            cursor = self._db.reader.execute(
-                ask + (" LIMIT ?" if passes is None else ""), (expression, *((DEPTH,) if passes is None else ()))
-            )
-            for (ident,) in cursor:
-                if passes is None or ident in passes:
-                    order.setdefault(ident)
-                    if len(order) >= DEPTH:
-                        return list(order)
-            if len(order) >= 50:
-                break
-        return list(order)
-
-    # --- hits ---
-
-    def _hits(
-        self,
-        prefix: str,
-        page: Sequence[int],
-        scores: Mapping[int, float],
-        lexical: Sequence[int],
-        similar: Sequence[tuple[int, float]],
-        query: Query,
-        corrected: Mapping[str, tuple[str, ...]],
-    ) -> list[Hit]:
-        ranks = {ident: rank for rank, ident in enumerate(lexical, 1)}
-        meanings = {ident: (rank, cosine) for rank, (ident, cosine) in enumerate(similar, 1)}
-        matched = self._matched(prefix, [i for i in page if i in ranks], query.words, corrected)
-        hits = []
-        for ident in page:
-            [asset] = self._db.reader.execute(f"SELECT asset FROM {prefix}_docs WHERE id=?", (ident,)).fetchone()  # noqa: S608
-            rank, cosine = meanings.get(ident, (None, None))
-            reason = Reason(
-                ranks.get(ident),
-                tuple(matched.get(ident, ())),
-                tuple(f"{word} -> {', '.join(ways)}" for word, ways in corrected.items()) if ident in ranks else (),
-                rank,
-                None if cosine is None else round(cosine, 4),
-            )
-            hits.append(Hit(asset, round(scores[ident], 6), reason))
-        return hits
-
-    def _matched(
-        self, prefix: str, page: Iterable[int], words: Sequence[str], corrected: Mapping[str, tuple[str, ...]]
-    ) -> dict[int, list[str]]:
+    def _matched(self, prefix: str, page: Sequence[str], words: Sequence[tuple[str, ...]]) -> dict[str, list[str]]:
         """Which field of a hit has which word."""
-        page = list(page)
-        found: dict[int, list[str]] = {}
-        if not page:
-            return found
+        found: dict[str, list[str]] = {}
         marks = ",".join("?" * len(page))
-        for word in dict.fromkeys([*words, *(way for ways in corrected.values() for way in ways)]):
+        for string in dict.fromkeys(string for ways in words for string in ways):
             for column in sql.COLUMNS:
-                ask = f"SELECT rowid FROM {prefix}_fts WHERE {prefix}_fts MATCH ? AND rowid IN ({marks})"  # noqa: S608
-                for (ident,) in self._db.reader.execute(ask, (f"{column} : {sql.phrase(word)}*", *page)):
-                    found.setdefault(ident, []).append(f"{column}: {word}")
+                ask = (
+                    f"SELECT d.asset FROM {prefix}_docs d JOIN {prefix}_fts f ON f.rowid=d.id "  # noqa: S608
+                    f"WHERE {prefix}_fts MATCH ? AND d.asset IN ({marks})"
+                )
+                for (asset,) in self._db.reader.execute(ask, (f"{column} : {string}", *page)):
+                    found.setdefault(asset, []).append(f"{column}: {string.strip('*').strip(chr(34))}")
         return found
+
+
+def _lexical(
+    memory: Memory, reader: sqlite3.Connection, words: Sequence[tuple[str, ...]], passes: Array
+) -> tuple[Array, list[int]]:
+    """Places that have any of the words and pass, and the best of them in order: first by how many words they have,
+    then by BM25's idf and length over weighted fields. How often a field says a word is not counted: tags say it once.
+    """
+    if not words:
+        return np.empty(0, np.int64), []
+    n = memory.count
+    total, mean = max(1, int(memory.live.sum())), max(1.0, float(memory.length[:n].mean()))
+    norm = 1.0 / (1.0 + _K1 * (1 - _B + _B * memory.length[:n] / mean))
+    score, having = np.zeros(n, np.float32), np.zeros(n, np.int16)
+    for ways in words:
+        weight = np.zeros(n, np.float32)
+        anywhere = np.zeros(n, bool)
+        for string in ways:
+            anywhere[memory.having(reader, string)] = True
+        frequency = int(anywhere.sum())
+        for value, columns in reversed(sql.FIELDS):  # the heaviest comes last, and stays
+            for string in ways:
+                weight[memory.having(reader, f"{columns} : {string}")] = value
+        idf = math.log(1 + (total - frequency + 0.5) / (frequency + 0.5))
+        score += idf * weight * norm * (1 + _K1)
+        having += anywhere
+    found = np.flatnonzero((having > 0) & passes)
+    key = having[found] * 1_000.0 + score[found]
+    if len(found) > DEPTH:
+        best = np.argpartition(key, -DEPTH)[-DEPTH:]
+    else:
+        best = np.arange(len(found))
+    best = best[np.lexsort((-memory.age[found[best]], -key[best]))]
+    return found, found[best].tolist()
+
+
+def _reasons(
+    lexical: Sequence[int], similar: Sequence[tuple[int, float]], corrected: Mapping[str, tuple[str, ...]]
+) -> dict[int, Reason]:
+    ways = tuple(f"{word} -> {', '.join(each)}" for word, each in corrected.items())
+    found = {place: Reason(lexical_rank=rank, corrected=ways) for rank, place in enumerate(lexical, 1)}
+    for rank, (place, cosine) in enumerate(similar, 1):
+        before = found.get(place, Reason())
+        found[place] = structs.replace(before, semantic_rank=rank, similarity=round(cosine, 4))
+    return found
+
+
+def _like(memory: Memory, beginning: str) -> int:
+    found = [place for asset, place in memory.places.items() if asset.startswith(beginning) and memory.live[place]]
+    if not found:
+        raise NotFound(f"there is no asset {beginning} to find pictures like")
+    if len(found) > 1:
+        raise InvalidInput(f"several assets begin with {beginning}: give more of the id")
+    return found[0]
 
 
 def _put(connection: sqlite3.Connection, prefix: str, entry: Entry, *, repair: bool) -> int:
@@ -339,8 +300,9 @@ def _put(connection: sqlite3.Connection, prefix: str, entry: Entry, *, repair: b
     month = int(held.taken[5:7]) if held.taken[5:7].isdigit() else None
     flags = sum(1 << i for i, flag in enumerate(_FLAGS) if flag in held.flags)
     facets = msgspec.json.encode([held.taken[:4], held.country, held.camera, held.kind or ""]).decode()
+    texts = _texts(held)
     inserted = connection.execute(
-        f"INSERT INTO {prefix}_docs VALUES ({','.join('?' * 13)})",  # noqa: S608
+        f"INSERT INTO {prefix}_docs VALUES ({','.join('?' * 14)})",  # noqa: S608
         (
             ident,
             entry.asset,
@@ -354,13 +316,13 @@ def _put(connection: sqlite3.Connection, prefix: str, entry: Entry, *, repair: b
             flags,
             held.latitude,
             held.longitude,
+            sum(len(text.split()) for text in texts),
             facets,
         ),
     )
     ident = inserted.lastrowid
     if document is None:
         return 1
-    texts = _texts(document)
     connection.execute(
         f"INSERT INTO {prefix}_fts (rowid, {', '.join(sql.COLUMNS)}) VALUES ({','.join('?' * (1 + len(sql.COLUMNS)))})",  # noqa: S608
         (ident, *texts),

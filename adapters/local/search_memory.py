@@ -1,148 +1,223 @@
-"""One owner's vectors and facets in memory, brought up to date from what changed since the last search."""
+"""One owner's columns and vectors in memory, brought up to date from what changed since the last search.
+
+Filters, ranking, facets and likeness are then operations on whole columns; SQLite is asked only which documents have a
+word. A document keeps its place; what is gone is masked.
+"""
 
 from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Collection, Mapping
 from typing import Any, TypeAlias
 
 import msgspec
 import numpy as np
 
+from domain.query import Query
+
 FACETS = ("year", "country", "camera", "type")
+FLAGS = ("favourite", "live", "video", "raw", "burst", "located", "rated")
 _MAX_VALUES = 20
-_Array: TypeAlias = np.ndarray[Any, Any]
+_KEPT = 256  # words whose documents are remembered until something changes
+Array: TypeAlias = np.ndarray[Any, Any]
 _facets = msgspec.json.Decoder(tuple[str, str, str, str]).decode
+_KINDS = {"image": 1, "video": 2}
 
 
 class Memory:
-    """Columns by place; a document's place never changes, and what is gone has none in `ids`."""
+    """Columns by place: a search of 100,000 documents touches 100,000 numbers, not 100,000 rows."""
 
     def __init__(self, prefix: str) -> None:
-        self._prefix = prefix
+        self.prefix = prefix
         self._seq = 0
-        self._place: dict[int, int] = {}
-        self._lock = threading.Lock()
         self._values: list[dict[str, int]] = [{} for _ in FACETS]
-        self._count = 0
-        self._ids = np.empty(0, np.int64)
-        self._live = np.empty(0, bool)
+        self._lock = threading.RLock()
+        self._known: OrderedDict[str, Array] = OrderedDict()
+        self.assets: list[str] = []
+        self.places: dict[str, int] = {}  # by asset
+        self.count = 0
+        self._of_id = np.full(1, -1, np.int64)  # a document's place by its row's id
+        self.live = np.empty(0, bool)
         self._taken: list[str] = []
-        self._rating = np.empty(0, np.float32)
+        self._day = np.empty(0, "<U10")
+        self.age = np.empty(0, np.float32)  # 0: the oldest, 1: the newest
+        self._month = np.empty(0, np.int8)
+        self._kind = np.empty(0, np.int8)
+        self.rating = np.empty(0, np.float32)
+        self._flags = np.empty(0, np.int32)
+        self._position = np.empty((0, 2), np.float64)
+        self.length = np.empty(0, np.float32)  # words
         self._codes = np.empty((0, len(FACETS)), np.int32)
-        self._vectors = np.empty((0, 0), np.float32)
         self._has_vector = np.empty(0, bool)
-        self.ids: _Array = np.empty(0, np.int64)  # of all documents that are there
-        self._age = np.empty(0, np.float32)
+        self._vectors = np.empty((0, 0), np.float32)
 
     def refresh(self, reader: sqlite3.Connection) -> None:
         """Read what was written since the last time."""
         with self._lock:
-            p = self._prefix
+            p = self.prefix
             rows = reader.execute(
-                f"SELECT d.id, d.seq, d.gone, d.taken, d.rating, d.facets, v.vector FROM {p}_docs d "  # noqa: S608
-                f"LEFT JOIN {p}_vectors v ON v.id=d.id WHERE d.seq>? ORDER BY d.seq",
+                "SELECT d.id, d.seq, d.asset, d.gone, d.taken, d.month, d.kind, d.rating, d.flags, d.latitude, "  # noqa: S608
+                f"d.longitude, d.length, d.facets, v.vector FROM {p}_docs d LEFT JOIN {p}_vectors v ON v.id=d.id "
+                "WHERE d.seq>? ORDER BY d.seq",
                 (self._seq,),
             ).fetchall()
-            if not rows:
-                return
-            self._grow(sum(row[0] not in self._place for row in rows))
-            for ident, seq, gone, taken, rating, facets, vector in rows:
-                place = self._place.setdefault(ident, len(self._place))
-                if place == len(self._taken):
-                    self._taken.append("")
-                self._ids[place], self._live[place], self._taken[place] = ident, not gone, taken or ""
-                self._rating[place] = rating or 0
-                for i, value in enumerate(_facets(facets)):
-                    self._codes[place, i] = self._values[i].setdefault(value, len(self._values[i]))
-                self._has_vector[place] = vector is not None
-                if vector is not None:
-                    self._set_vector(place, np.frombuffer(vector, "<f2").astype(np.float32))
-                self._seq = seq
-            self._count = len(self._place)
-            self.ids = np.sort(self._ids[: self._count][self._live[: self._count]])
-            order = np.argsort(np.array(self._taken), kind="stable")
-            self._age = np.empty(self._count, np.float32)
-            self._age[order] = np.arange(self._count, dtype=np.float32) / max(1, self._count - 1)
+            if rows:
+                self._known.clear()
+                self._take(rows)
 
-    def _grow(self, more: int) -> None:
-        need = len(self._place) + more
-        have = len(self._ids)
+    def _take(self, rows: list[tuple[Any, ...]]) -> None:
+        for row in rows:
+            if self.places.setdefault(row[2], len(self.assets)) == len(self.assets):
+                self.assets.append(row[2])
+                self._taken.append("")
+        self.count = len(self.assets)
+        self._grow(self.count, max(row[0] for row in rows) + 1)
+        at = np.array([self.places[row[2]] for row in rows])
+        ids, _, _, gone, taken, month, kind, rating, flags, latitude, longitude, length, facets, vectors = zip(
+            *rows, strict=True
+        )
+        self._of_id[np.array(ids)] = at
+        self.live[at] = ~np.array(gone, bool)
+        for place, moment in zip(at.tolist(), taken, strict=True):
+            self._taken[place] = moment or ""
+        self._day[at] = [(moment or "")[:10] for moment in taken]
+        self._month[at] = [each or 0 for each in month]
+        self._kind[at] = [_KINDS.get(each or "", 0) for each in kind]
+        self.rating[at] = [each or 0 for each in rating]
+        self._flags[at] = flags
+        self._position[at, 0] = [np.nan if each is None else each for each in latitude]
+        self._position[at, 1] = [np.nan if each is None else each for each in longitude]
+        self.length[at] = length
+        decoded = [_facets(each) for each in facets]
+        for i, values in enumerate(self._values):
+            self._codes[at, i] = [values.setdefault(each[i], len(values)) for each in decoded]
+        self._take_vectors(at, vectors)
+        self.age = np.empty(self.count, np.float32)
+        self.age[np.argsort(np.array(self._taken), kind="stable")] = np.linspace(0, 1, self.count, dtype=np.float32)
+        self._seq = rows[-1][1]
+
+    def _take_vectors(self, at: Array, vectors: tuple[bytes | None, ...]) -> None:
+        """Vectors of the first one's length; those of another model are compared with nothing until they are anew."""
+        sizes = [len(each) // 2 for each in vectors if each]
+        if sizes and not self._vectors.shape[1]:
+            self._vectors = np.zeros((len(self.live), sizes[0]), np.float32)
+        width = self._vectors.shape[1] * 2
+        fits = np.array([each is not None and len(each) == width > 0 for each in vectors])
+        self._has_vector[at] = fits
+        if fits.any():
+            joined = b"".join(each for each, good in zip(vectors, fits, strict=True) if good and each)
+            self._vectors[at[fits]] = np.frombuffer(joined, "<f2").reshape(-1, width // 2)
+
+    def _grow(self, need: int, ids: int) -> None:
+        if ids > len(self._of_id):
+            longer = np.full(ids + ids // 4, -1, np.int64)
+            longer[: len(self._of_id)] = self._of_id
+            self._of_id = longer
+        have = len(self.live)
         if need <= have:
             return
         size = max(need, have + have // 4)
-        self._ids = _longer(self._ids, size)
-        self._live, self._has_vector = _longer(self._live, size), _longer(self._has_vector, size)
-        self._rating, self._codes = _longer(self._rating, size), _longer(self._codes, size)
+        for name in (
+            "live", "_day", "_month", "_kind", "rating", "_flags", "_position", "length", "_codes", "_has_vector"
+        ):  # fmt: skip
+            setattr(self, name, _longer(getattr(self, name), size))
         if self._vectors.shape[1]:
             self._vectors = _longer(self._vectors, size)
 
-    def _set_vector(self, place: int, vector: _Array) -> None:
-        if not self._vectors.shape[1]:
-            self._vectors = np.zeros((len(self._ids), len(vector)), np.float32)
-        if len(vector) == self._vectors.shape[1]:
-            self._vectors[place] = vector
-        else:  # of another model: compared with nothing until it is embedded again
-            self._has_vector[place] = False
+    # --- what has a word ---
 
-    def vector(self, ident: int) -> _Array | None:
+    def having(self, reader: sqlite3.Connection, expression: str) -> Array:
+        """Places of the documents that an FTS5 expression matches; remembered until something changes."""
+        with self._lock:
+            known = self._known.get(expression)
+            if known is None:
+                p = self.prefix
+                [joined] = reader.execute(
+                    f"SELECT group_concat(rowid) FROM (SELECT rowid FROM {p}_fts WHERE {p}_fts MATCH ?)",  # noqa: S608
+                    (expression,),
+                ).fetchone()
+                ids = np.array((joined or "").split(","), np.int64) if joined else np.empty(0, np.int64)
+                ids = ids[ids < len(self._of_id)]  # younger than the last refresh
+                known = self._of_id[ids]
+                known = known[known >= 0]
+                self._known[expression] = known
+                if len(self._known) > _KEPT:
+                    self._known.popitem(last=False)
+            return known
+
+    # --- filters ---
+
+    def passing(self, query: Query, only: Collection[str] | None) -> Array:
+        """Which places pass the filters that are not words."""
+        n = self.count
+        passes: Array = self.live[:n].copy()
+        if query.span.since:
+            passes &= self._day[:n] >= query.span.since
+        if query.span.until:
+            passes &= (self._day[:n] < query.span.until) & (self._day[:n] != "")
+        if query.months:
+            passes &= np.isin(self._month[:n], query.months)
+        if query.kind:
+            passes &= self._kind[:n] == _KINDS.get(query.kind, -1)
+        if query.rating is not None:
+            passes &= self.rating[:n] >= query.rating
+        for flag in query.flags:
+            passes &= (self._flags[:n] >> FLAGS.index(flag)) & 1 == 1
+        for flag in query.without_flags:
+            passes &= (self._flags[:n] >> FLAGS.index(flag)) & 1 == 0
+        if query.near:
+            a, b = np.radians((query.near.latitude, query.near.longitude))
+            latitude, longitude = np.radians(self._position[:n, 0]), np.radians(self._position[:n, 1])
+            h = np.sin((latitude - a) / 2) ** 2 + np.cos(a) * np.cos(latitude) * np.sin((longitude - b) / 2) ** 2
+            passes &= 2 * 6371.0 * np.arcsin(np.sqrt(np.minimum(1.0, h))) <= query.near.km
+        if only is not None:
+            wanted = np.zeros(n, bool)
+            wanted[[self.places[asset] for asset in only if asset in self.places]] = True
+            passes &= wanted
+        return passes
+
+    # --- likeness ---
+
+    def vector(self, place: int) -> Array | None:
         """A document's vector; None when it has none."""
-        place = self._place[ident]
         return self._vectors[place] if self._has_vector[place] else None
 
-    def nearest(self, asked: _Array, allowed: _Array | None, limit: int, least: float) -> list[tuple[int, float]]:
-        """Ids and cosines of the documents nearest to a vector, the nearest first; exact."""
-        if self._vectors.shape[1] != len(asked) or not self._count:
+    def nearest(self, asked: Array, passes: Array, limit: int, least: float) -> list[tuple[int, float]]:
+        """Places and cosines of the documents nearest to a vector, the nearest first; exact."""
+        if self._vectors.shape[1] != len(asked) or not self.count:
             return []
-        usable = self._live[: self._count] & self._has_vector[: self._count]
-        if allowed is not None and len(allowed) < self._count // 4:
-            places = np.array([self._place[i] for i in allowed.tolist()], np.int64)
-            places = places[usable[places]]
-            cosines = self._vectors[places] @ asked
+        usable = np.flatnonzero(passes & self._has_vector[: self.count])
+        if not len(usable):
+            return []
+        if len(usable) < self.count // 4:  # copying rows costs more than multiplying those that are not asked for
+            cosines = self._vectors[usable] @ asked
         else:
-            cosines = self._vectors[: self._count] @ asked
-            if allowed is not None:
-                usable &= np.isin(self._ids[: self._count], allowed)
-            cosines[~usable] = -2.0
-            places = np.arange(self._count)
-        if not len(places):
-            return []
-        limit = min(limit, len(places))
+            cosines = (self._vectors[: self.count] @ asked)[usable]
+        limit = min(limit, len(usable))
         top = np.argpartition(cosines, -limit)[-limit:]
-        top = top[np.lexsort((self._ids[places[top]], -cosines[top]))]
-        return [(int(self._ids[places[t]]), float(cosines[t])) for t in top if cosines[t] >= least]
+        top = top[np.lexsort((usable[top], -cosines[top]))]
+        return [(int(usable[t]), float(cosines[t])) for t in top if cosines[t] >= least]
 
-    def boosts(self, idents: Iterable[int], newest: float, best: float) -> Mapping[int, float]:
-        """What being new and well rated adds: at most `newest` and `best`."""
-        return {
-            ident: float(newest * self._age[place] + best * max(0.0, self._rating[place]) / 5)
-            for ident in idents
-            for place in (self._place[ident],)
-        }
+    # --- what is shown beside ---
 
-    def newest_first(self, idents: _Array) -> list[int]:
-        """Ids by date, the newest first."""
-        return sorted(idents.tolist(), key=lambda ident: (self._taken[self._place[ident]], ident), reverse=True)
+    def newest_first(self, at: Array) -> list[int]:
+        """Places by date, the newest first."""
+        found: list[int] = at[np.argsort(-self.age[at], kind="stable")].tolist()
+        return found
 
-    def facets(self, idents: _Array) -> Mapping[str, Mapping[str, int]]:
+    def facets(self, at: Array) -> Mapping[str, Mapping[str, int]]:
         """How many of these documents have each value: of each facet, the twenty that most have."""
-        places = self._places(idents)
         found: dict[str, dict[str, int]] = {}
         for i, facet in enumerate(FACETS):
-            counts = np.bincount(self._codes[places, i], minlength=len(self._values[i]))
+            counts = np.bincount(self._codes[at, i], minlength=len(self._values[i]))
             named = [(value, int(counts[code])) for value, code in self._values[i].items() if value and counts[code]]
             found[facet] = dict(sorted(named, key=lambda pair: (-pair[1], pair[0]))[:_MAX_VALUES])
         return found
 
-    def _places(self, idents: Sequence[int] | _Array) -> _Array:
-        if len(idents) == len(self.ids):
-            return np.flatnonzero(self._live[: self._count])
-        order = np.argsort(self._ids[: self._count], kind="stable")
-        return order[np.searchsorted(self._ids[: self._count], idents, sorter=order)]
 
-
-def _longer(array: _Array, size: int) -> _Array:
+def _longer(array: Array, size: int) -> Array:
     longer = np.zeros((size, *array.shape[1:]), array.dtype)
     longer[: len(array)] = array
     return longer

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
-from domain.query import Query, boxes
+from domain.query import Query
 
 COLUMNS = ("name", "text", "tag", "kind_of", "place", "camera", "date")
-WEIGHTS = "bm25(1.0, 4.0, 5.0, 2.0, 4.0, 2.0, 3.0)"
-"""Of the columns: what a person wrote and what is seen before the name of a file."""
+FIELDS = ((3.0, "{tag text place}"), (1.5, "{kind_of date camera}"), (1.0, "name"))
+"""Weights of groups of columns, the heaviest first: what a person wrote and what is seen before the name of a file."""
 
 _FIELDS = {"tag": "{tag kind_of text}", "place": "place", "camera": "camera"}
 
@@ -25,11 +25,9 @@ def tables(number: int) -> Iterator[str]:
     yield (
         f"CREATE TABLE IF NOT EXISTS {p}_docs (id INTEGER PRIMARY KEY, asset TEXT NOT NULL UNIQUE, "
         "version INTEGER NOT NULL, seq INTEGER NOT NULL, gone INTEGER NOT NULL, taken TEXT, month INTEGER, kind TEXT, "
-        "rating INTEGER, flags INTEGER NOT NULL, latitude REAL, longitude REAL, facets TEXT)"
+        "rating INTEGER, flags INTEGER NOT NULL, latitude REAL, longitude REAL, length INTEGER NOT NULL, facets TEXT)"
     )
     yield f"CREATE INDEX IF NOT EXISTS {p}_seq ON {p}_docs (seq)"
-    yield f"CREATE INDEX IF NOT EXISTS {p}_taken ON {p}_docs (taken)"
-    yield f"CREATE INDEX IF NOT EXISTS {p}_latitude ON {p}_docs (latitude) WHERE latitude IS NOT NULL"
     yield (
         f"CREATE VIRTUAL TABLE IF NOT EXISTS {p}_fts USING fts5({', '.join(COLUMNS)}, "
         "tokenize='porter unicode61 remove_diacritics 2', prefix='2 3')"
@@ -57,41 +55,11 @@ def phrase(words: str) -> str:
     return '"' + words.replace('"', '""') + '"'
 
 
-def conditions(prefix: str, query: Query, flags: Sequence[str]) -> tuple[list[str], list[object]]:
-    """SQL conditions over an owner's documents, joined by AND, and the values that they bind."""
-    found: list[str] = []
-    values: list[object] = []
+def text_filters(query: Query) -> list[tuple[str, bool]]:
+    """FTS5 expressions that a document must match, or (True) must not."""
+    found: list[tuple[str, bool]] = []
     for each in query.filters:
-        if each.field == "person":
-            continue  # the caller knows whom it means, and passes `only`
-        column = _FIELDS.get(each.field)
-        expression = f"{column} : {phrase(each.value)}" if column else phrase(each.value)
-        found.append(
-            f"id {'NOT ' if each.excluded else ''}IN (SELECT rowid FROM {prefix}_fts WHERE {prefix}_fts MATCH ?)"  # noqa: S608
-        )
-        values.append(expression)
-    if query.span.since:
-        found.append("taken>=?")
-        values.append(query.span.since)
-    if query.span.until:
-        found.append("taken<?")
-        values.append(query.span.until)
-    if query.months:
-        found.append(f"month IN ({','.join('?' * len(query.months))})")
-        values += query.months
-    if query.kind:
-        found.append("kind=?")
-        values.append(query.kind)
-    if query.rating is not None:
-        found.append("COALESCE(rating, 0)>=?")
-        values.append(query.rating)
-    for flag, wanted in [*((f, 1) for f in query.flags), *((f, 0) for f in query.without_flags)]:
-        found.append("(flags>>?)&1=?")
-        values += [flags.index(flag), wanted]
-    if query.near:
-        squares = boxes(query.near)
-        found.append(
-            "(" + " OR ".join(["(latitude BETWEEN ? AND ? AND longitude BETWEEN ? AND ?)"] * len(squares)) + ")"
-        )
-        values += [edge for square in squares for edge in square]
-    return found, values
+        if each.field != "person":  # the caller knows whom it means, and passes `only`
+            column = _FIELDS.get(each.field)
+            found.append((f"{column} : {phrase(each.value)}" if column else phrase(each.value), each.excluded))
+    return found

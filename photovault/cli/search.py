@@ -46,7 +46,7 @@ def search(
     with open_vault(context) as vault:
         catch_up(vault)
         today = vault.clock().astimezone().date()
-        results = find(vault, " ".join(query), today, limit=limit, cursor=cursor, lexical=words_only)
+        results = find(vault, " ".join(query), today, limit=limit, cursor=cursor, lexical=words_only, explain=explain)
     found, items = results.found, results.items
     if sheet is not None:
         from photovault.contact_sheet import write_sheet  # Pillow, which only this needs
