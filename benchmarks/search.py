@@ -43,7 +43,8 @@ CAMERAS = ["Canon EOS R6", "Apple iPhone 13 Pro", "FUJIFILM X-T4", "Google Pixel
 QUERIES = [
     "dog", "dog beach", "mountain lake", "cat -dog", "food place:rome", "boat after:2020", "bird type:photo",
     "flower last summer", "train kyoto", "person near:38.72,-9.14,20", "montain", "bicicle", "tree rating:4",
-    "christmas 2019", "camera:canon car", "IMG_4711", "house is:located", "sunset", "june boat", "sea", "dog on the beach",
+    "christmas 2019", "camera:canon car", "IMG_4711", "house is:located", "sunset", "june boat", "sea",
+    "dog on the beach",
 ]  # fmt: skip
 
 
@@ -57,7 +58,8 @@ def main() -> None:
         index.create(TABLE)
         started = time.perf_counter()
         dice, batch = np.random.default_rng(1), list[Entry]()
-        words = [*sorted(GROUPS)[:150], *["dog", "beach", "mountain", "lake", "boat", "bird", "flower", "tree", "sunset", "bicycle"]]
+        named = ("dog", "beach", "mountain", "lake", "boat", "bird", "flower", "tree", "sunset", "bicycle")
+        words = [*sorted(GROUPS)[:150], *named]
         clusters = dice.standard_normal((len(words), 384)).astype(np.float32)
         picks = random.Random(1)
         weights = [1 / (rank + 3) for rank in range(len(words))]

@@ -256,10 +256,7 @@ def _lexical(
         having += anywhere
     found = np.flatnonzero((having > 0) & passes)
     key = having[found] * 1_000.0 + score[found]
-    if len(found) > DEPTH:
-        best = np.argpartition(key, -DEPTH)[-DEPTH:]
-    else:
-        best = np.arange(len(found))
+    best = np.argpartition(key, -DEPTH)[-DEPTH:] if len(found) > DEPTH else np.arange(len(found))
     best = best[np.lexsort((-memory.age[found[best]], -key[best]))]
     return found, found[best].tolist()
 
@@ -288,6 +285,7 @@ def _put(connection: sqlite3.Connection, prefix: str, entry: Entry, *, repair: b
     row = connection.execute(f"SELECT id, version, gone FROM {prefix}_docs WHERE asset=?", (entry.asset,)).fetchone()  # noqa: S608
     if row is not None and (row[1] > entry.version if repair else row[1] >= entry.version):
         return 0
+    [last] = connection.execute(f"SELECT COALESCE(MAX(seq), 0) FROM {prefix}_docs").fetchone()  # noqa: S608
     document = entry.document
     if row is not None:
         ident = row[0]
@@ -295,7 +293,6 @@ def _put(connection: sqlite3.Connection, prefix: str, entry: Entry, *, repair: b
             connection.execute(f"DELETE FROM {prefix}_{table} WHERE {column}=?", (ident,))  # noqa: S608
     else:
         ident = None
-    [last] = connection.execute(f"SELECT COALESCE(MAX(seq), 0) FROM {prefix}_docs").fetchone()  # noqa: S608
     held = document or Document()
     month = int(held.taken[5:7]) if held.taken[5:7].isdigit() else None
     flags = sum(1 << i for i, flag in enumerate(_FLAGS) if flag in held.flags)
