@@ -18,8 +18,15 @@ WRITTEN = 1.0  # what a person wrote counts as much as a label that a model is s
 Weighted = tuple[str, float]
 
 
-def weighted_texts(tagged: AssetTagged | None, metadata: MetadataExtracted | None) -> list[Weighted]:
-    """Texts and their weights, in an order that follows from what they say."""
+def weighted_texts(
+    tagged: AssetTagged | None, metadata: MetadataExtracted | None, likely: Sequence[Weighted] = ()
+) -> list[Weighted]:
+    """Texts and their weights, in an order that follows from what they say.
+
+    Args:
+        likely: labels and their probabilities, also those that are too unsure to be tags; instead of the tags of the
+            classifier where they are known.
+    """
     surest: dict[str, float] = {}
     located: set[str] = set()
     for tag in tagged.tags if tagged else ():
@@ -27,6 +34,7 @@ def weighted_texts(tagged: AssetTagged | None, metadata: MetadataExtracted | Non
             located.add(tag.name)
         else:
             surest[tag.name] = max(tag.confidence, surest.get(tag.name, 0.0))
+    surest.update(likely)
     best = sorted(surest.items(), key=lambda pair: (-pair[1], pair[0]))[:LABELS]
     texts: list[Weighted] = [(name, round(weight, 4)) for name, weight in best]
     if located:

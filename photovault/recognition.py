@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 
 from domain.ports import Moderator, Tagger, TextEmbedder
 from photovault.config import models_folder
 
-__all__ = ["embedder_of", "moderator_of", "tagger_of"]
+__all__ = ["embedder_of", "likely_labels_of", "moderator_of", "tagger_of"]
 
 
 def tagger_of(environment: Mapping[str, str] = os.environ) -> Tagger | None:
@@ -40,6 +40,18 @@ def embedder_of(environment: Mapping[str, str] = os.environ) -> TextEmbedder | N
     from adapters.ml.text import MiniLm
 
     return MiniLm.of(ModelStore(models_folder(environment)))
+
+
+def likely_labels_of(
+    environment: Mapping[str, str] = os.environ,
+) -> Callable[[bytes], Sequence[tuple[str, float]]] | None:
+    """What says the likeliest labels of a picture's vector; None where it can't."""
+    if not _can_run():
+        return None
+    from adapters.ml.labels import LikelyLabels
+    from adapters.ml.store import ModelStore
+
+    return LikelyLabels.of(ModelStore(models_folder(environment)))
 
 
 def _can_run() -> bool:

@@ -142,6 +142,7 @@ class Vault:
         """Runs the steps."""
         from adapters.geo.places import OfflineGeocoder
         from adapters.media.zones import zone_of
+        from photovault.recognition import likely_labels_of
         from steps.catalogue import STEP_FUNCTIONS
 
         ports = Ports(
@@ -157,6 +158,7 @@ class Vault:
             moderator=self.moderator,
             tagger=self.tagger,
             texts=self.texts,
+            likely_labels=likely_labels_of(),
         )
         return Worker(STEP_FUNCTIONS, ports, self.clock)
 

@@ -32,6 +32,7 @@ class Ports(Struct, frozen=True):
     moderator: Moderator | None = None  # None: pictures are not moderated
     tagger: Tagger | None = None  # None: pictures are not tagged
     texts: TextEmbedder | None = None  # None: nothing is embedded
+    likely_labels: Callable[[bytes], Sequence[tuple[str, float]]] | None = None  # of a picture's vector
 
 
 StepFunction = Callable[[Asset, Attempt, Ports], Sequence[Event]]

@@ -19,7 +19,10 @@ def embed(asset: Asset, attempt: Attempt, ports: Ports) -> Sequence[Event]:
     if ports.texts is None:
         reason = "no model for text is installed: `photovault models install minilm-l6-v2`, then reprocess"
         return [StepSkipped(run=attempt.run(), reason=reason)]
-    texts = weighted_texts(asset.tagged, asset.metadata)
+    likely: Sequence[tuple[str, float]] = ()
+    if ports.likely_labels is not None and asset.tagged is not None and asset.tagged.vector is not None:
+        likely = ports.likely_labels(ports.blobs.get(asset.tagged.vector))
+    texts = weighted_texts(asset.tagged, asset.metadata, likely)
     if not texts:
         return [StepSkipped(run=attempt.run(), reason="nothing is known yet in words of what it shows")]
     model = ports.texts.model

@@ -53,7 +53,8 @@ class SqliteSearchIndex:
     """
 
     def __init__(self, path: Path | str, *, durable: bool = True) -> None:
-        self._db = Database(path, sql.REGISTER, durable=durable)
+        self._db = Database(path, durable=durable)
+        self._db.execute_script(sql.upgrade(self._db.reader))
         self._memories: dict[str, Memory] = {}
         self._lock = threading.Lock()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 
 from domain.query import Query
@@ -12,11 +13,27 @@ FIELDS = ((3.0, "{tag text place}"), (1.5, "{kind_of date camera}"), (1.0, "name
 
 _FIELDS = {"tag": "{tag kind_of text}", "place": "place", "camera": "camera"}
 
+SCHEMA = 1
+"""Raise it when the tables change: an index of another schema is emptied, and filled again from the rows."""
+
 REGISTER = """
 CREATE TABLE IF NOT EXISTS generations (generation INTEGER PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS owners (
     id INTEGER PRIMARY KEY AUTOINCREMENT, generation INTEGER NOT NULL, owner TEXT NOT NULL, UNIQUE (generation, owner));
 """
+
+
+def upgrade(reader: sqlite3.Connection) -> str:
+    """Statements that make the register, after those that empty an index of another schema."""
+    [version] = reader.execute("PRAGMA user_version").fetchone()
+    if version == SCHEMA:
+        return REGISTER
+    old = reader.execute(
+        "SELECT name FROM sqlite_master WHERE type='table' AND "
+        "(name IN ('generations', 'owners') OR (name GLOB 's[0-9]*' AND name NOT GLOB '*_fts_*'))"
+    ).fetchall()
+    drops = "".join(f'DROP TABLE IF EXISTS "{name}";' for (name,) in old)
+    return f"{drops}{REGISTER}PRAGMA user_version={SCHEMA};"
 
 
 def tables(number: int) -> Iterator[str]:

@@ -240,6 +240,7 @@ class Cloud:
         """Runs steps."""
         from adapters.geo.places import OfflineGeocoder
         from adapters.media.zones import zone_of
+        from photovault.recognition import likely_labels_of
         from steps import Ports
         from steps.catalogue import STEP_FUNCTIONS
         from steps.worker import Worker
@@ -257,6 +258,7 @@ class Cloud:
             moderator=self.moderator,
             tagger=self.tagger,
             texts=self.texts,
+            likely_labels=likely_labels_of(),
         )
         return Worker(STEP_FUNCTIONS, ports, self.clock)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import struct
 from datetime import date
 from pathlib import Path
@@ -75,6 +76,18 @@ def test_an_index_that_was_lost_is_filled_from_the_rows(home: Path) -> None:
         before = _found(vault, "dog")
     for file in home.glob("search.db*"):
         file.unlink()
+    with Vault(Settings(home, "me", 1)) as vault:
+        assert _found(vault, "dog") == before != []
+
+
+def test_an_index_of_another_schema_is_filled_anew(home: Path) -> None:
+    with Vault(Settings(home, "me", 1), create=True) as vault:
+        _fill(vault)
+        before = _found(vault, "dog")
+    with sqlite3.connect(home / "search.db") as old:
+        old.execute("PRAGMA user_version=999")
+        old.execute("ALTER TABLE s1_docs DROP COLUMN month")
+    old.close()
     with Vault(Settings(home, "me", 1)) as vault:
         assert _found(vault, "dog") == before != []
 
