@@ -291,7 +291,7 @@ _NAMES: frozenset[str] = frozenset((*_TREE, *_TREE.values(), *COCO, *IMAGENET, *
 def ancestors(tag: str) -> tuple[str, ...]:
     """What a tag is a kind of, the nearest first: of "golden retriever" it is "dog", "animal"."""
     found: list[str] = []
-    at = _TREE.get(tag)
+    at = _TREE.get(tag) or _SYNONYMS.get(tag)  # a service calls a kitten a kitten
     while at is not None and at not in found:
         found.append(at)
         at = _TREE.get(at)

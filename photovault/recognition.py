@@ -3,28 +3,107 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
-from domain.ports import Moderator, Tagger, TextEmbedder
+from msgspec import Struct
+
+from domain.budget import Budget
+from domain.errors import InvalidInput, PhotoVaultError
+from domain.eventstore import utc_now
+from domain.ports import Checkpoints, Moderator, Tagger
 from photovault.config import models_folder
 
-__all__ = ["embedder_of", "likely_labels_of", "moderator_of", "tagger_of"]
+if TYPE_CHECKING:
+    from adapters.aws.connection import Aws
+
+__all__ = ["RecognitionOptions", "moderator_of", "tagger_of"]
+
+_CHOICES = ("models", "rekognition", "off")
+_ARN = re.compile(r"arn:aws[a-z-]*:rekognition:[a-z0-9-]+:[0-9]{12}:project/[A-Za-z0-9._/-]{1,400}", re.ASCII)
 
 
-def tagger_of(environment: Mapping[str, str] = os.environ) -> Tagger | None:
-    """What tags pictures: the installed models; None where they can't run."""
-    if not _can_run():
+class RecognitionOptions(Struct, frozen=True):
+    """Who recognises things, and what it may cost."""
+
+    tagger: str = "models"
+    moderator: str = "models"
+    cap_microusd: int = 5_000_000
+    custom_model: str | None = None
+
+    @staticmethod
+    def of(environment: Mapping[str, str] = os.environ) -> RecognitionOptions:
+        """Read `PHOTOVAULT_TAGGER` and `PHOTOVAULT_MODERATOR` (`models`, `rekognition` or `off`; default: models),
+        `PHOTOVAULT_REKOGNITION_CAP_USD` (a month; default: 5) and `PHOTOVAULT_REKOGNITION_CUSTOM` (ARN of a version of
+        a Custom Labels project).
+
+        Raises:
+            InvalidInput: a value can't be used; says which and why.
+        """
+        chosen = {}
+        for name in ("PHOTOVAULT_TAGGER", "PHOTOVAULT_MODERATOR"):
+            chosen[name] = environment.get(name) or "models"
+            if chosen[name] not in _CHOICES:
+                raise InvalidInput(f"{name} is {chosen[name]!r}; it takes {', '.join(_CHOICES)}")
+        cap = environment.get("PHOTOVAULT_REKOGNITION_CAP_USD") or "5"
+        if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,2})?", cap, re.ASCII):
+            raise InvalidInput(f"PHOTOVAULT_REKOGNITION_CAP_USD is {cap!r}; it takes dollars, like 5 or 2.50")
+        custom = environment.get("PHOTOVAULT_REKOGNITION_CUSTOM") or None
+        if custom is not None and not _ARN.fullmatch(custom):
+            raise InvalidInput(f"PHOTOVAULT_REKOGNITION_CUSTOM is {custom!r}; it takes the ARN of a project's version")
+        cents = round(float(cap) * 100)
+        return RecognitionOptions(chosen["PHOTOVAULT_TAGGER"], chosen["PHOTOVAULT_MODERATOR"], cents * 10_000, custom)
+
+
+def tagger_of(
+    checkpoints: Checkpoints,
+    environment: Mapping[str, str] = os.environ,
+    aws: Aws | None = None,
+    clock: Callable[[], datetime] = utc_now,
+) -> Tagger | None:
+    """What tags pictures: the installed models, and the user's own in `custom/` beside them, or Rekognition; None where
+    they can't run, or by `off`.
+
+    Raises:
+        InvalidInput: a setting, or a manifest of the user's, can't be used.
+    """
+    options = RecognitionOptions.of(environment)
+    if options.tagger == "rekognition":
+        budget = _budget(options, checkpoints, clock)
+        from adapters.aws.rekognition import RekognitionTagger
+
+        return RekognitionTagger(aws or _aws(), budget, custom_model=options.custom_model)
+    if options.tagger == "off" or not _can_run():
         return None
+    from adapters.ml.custom import custom_models
     from adapters.ml.store import ModelStore
     from adapters.ml.vision import OnnxTagger
 
-    return OnnxTagger(ModelStore(models_folder(environment)))
+    folder = models_folder(environment)
+    return OnnxTagger(ModelStore(folder), custom_models(folder / "custom"))
 
 
-def moderator_of(environment: Mapping[str, str] = os.environ) -> Moderator | None:
-    """What finds sensitive content: the installed model; None where it can't run."""
-    if not _can_run():
+def moderator_of(
+    checkpoints: Checkpoints,
+    environment: Mapping[str, str] = os.environ,
+    aws: Aws | None = None,
+    clock: Callable[[], datetime] = utc_now,
+) -> Moderator | None:
+    """What finds sensitive content: the installed model, or Rekognition; None where it can't run, or by `off`.
+
+    Raises:
+        InvalidInput: a setting can't be used.
+    """
+    options = RecognitionOptions.of(environment)
+    if options.moderator == "rekognition":
+        budget = _budget(options, checkpoints, clock)
+        from adapters.aws.rekognition import RekognitionModerator
+
+        return RekognitionModerator(aws or _aws(), budget)
+    if options.moderator == "off" or not _can_run():
         return None
     from adapters.ml.moderation import OnnxModerator
     from adapters.ml.store import ModelStore
@@ -32,26 +111,16 @@ def moderator_of(environment: Mapping[str, str] = os.environ) -> Moderator | Non
     return OnnxModerator(ModelStore(models_folder(environment)))
 
 
-def embedder_of(environment: Mapping[str, str] = os.environ) -> TextEmbedder | None:
-    """What turns words into vectors: the installed model; None without it, or where it can't run."""
-    if not _can_run() or find_spec("tokenizers") is None:
-        return None
-    from adapters.ml.store import ModelStore
-    from adapters.ml.text import MiniLm
-
-    return MiniLm.of(ModelStore(models_folder(environment)))
+def _budget(options: RecognitionOptions, checkpoints: Checkpoints, clock: Callable[[], datetime]) -> Budget:
+    if find_spec("botocore") is None:
+        raise PhotoVaultError("Rekognition needs botocore, which is not installed: pip install 'photovault[aws]'")
+    return Budget(checkpoints, "rekognition", options.cap_microusd, clock)
 
 
-def likely_labels_of(
-    environment: Mapping[str, str] = os.environ,
-) -> Callable[[bytes], Sequence[tuple[str, float]]] | None:
-    """What says the likeliest labels of a picture's vector; None where it can't."""
-    if not _can_run():
-        return None
-    from adapters.ml.labels import LikelyLabels
-    from adapters.ml.store import ModelStore
+def _aws() -> Aws:
+    from adapters.aws.connection import Aws
 
-    return LikelyLabels.of(ModelStore(models_folder(environment)))
+    return Aws()
 
 
 def _can_run() -> bool:

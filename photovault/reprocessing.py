@@ -35,7 +35,8 @@ class Selection(Struct, frozen=True):
 
 
 def reprocess(vault: Vault, step: str, selection: Selection, reason: str, *, dry: bool = False) -> list[str]:
-    """Ask for a step again; returns the ids of the assets that it was asked for.
+    """Ask for a step again; returns the ids of the assets that it was asked for. Of all assets, also those are asked
+    that are older than the step.
 
     Raises:
         InvalidInput: no such step, nothing selected, or a named asset that never came as far as the step.
@@ -50,12 +51,15 @@ def reprocess(vault: Vault, step: str, selection: Selection, reason: str, *, dry
         raise InvalidInput(
             "say which assets: name them, or give --failed, --skipped, --older-than VERSION, --where CONDITION or --all"
         )
-    streams = named or list(_matching(vault, step, selection))
-    return [
-        split_stream(stream)[2]
-        for stream in streams
-        if _ask(vault, stream, step, reason, actor=vault.settings.owner, dry=dry)
-    ]
+    asked = []
+    for stream in named or list(_matching(vault, step, selection)):
+        try:
+            if _ask(vault, stream, step, reason, actor=vault.settings.owner, dry=dry):
+                asked.append(split_stream(stream)[2])
+        except InvalidInput:
+            if named:
+                raise  # of all assets, those that never came so far are not meant
+    return asked
 
 
 def _matching(vault: Vault, step: str, selection: Selection) -> Iterator[str]:
@@ -68,8 +72,6 @@ def _matching(vault: Vault, step: str, selection: Selection) -> Iterator[str]:
         for row in page.rows:
             state: Processing = projection.decode(row.data)
             runs = [made for name, made in state.steps.items() if step in (name, name.partition(":")[0])]
-            if not runs:
-                continue
             failed = any(made.status in ("failed", "given_up") for made in runs)
             failed = failed or (state.state == "quarantined" and step == "validate")
             older = selection.older_than is not None and any(0 < made.version < selection.older_than for made in runs)

@@ -121,19 +121,19 @@ class Vault:
         """Says what pictures show; None without models, or without what they run on."""
         from photovault.recognition import tagger_of
 
-        return tagger_of()
+        return tagger_of(self.checkpoints, clock=self.clock)
 
     @cached_property
     def moderator(self) -> Moderator | None:
         """Says what is not safe for everybody; None without the model."""
         from photovault.recognition import moderator_of
 
-        return moderator_of()
+        return moderator_of(self.checkpoints, clock=self.clock)
 
     @cached_property
     def texts(self) -> TextEmbedder | None:
         """Turns words into vectors; None without the model."""
-        from photovault.recognition import embedder_of
+        from photovault.meaning import embedder_of
 
         return embedder_of()
 
@@ -142,7 +142,7 @@ class Vault:
         """Runs the steps."""
         from adapters.geo.places import OfflineGeocoder
         from adapters.media.zones import zone_of
-        from photovault.recognition import likely_labels_of
+        from photovault.meaning import likely_labels_of
         from steps.catalogue import STEP_FUNCTIONS
 
         ports = Ports(

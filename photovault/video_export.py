@@ -12,6 +12,7 @@ from domain.asset import Asset, fold
 from domain.errors import InvalidInput, NotFound, PhotoVaultError
 from domain.events import VideoTranscoded
 from domain.playlists import blobs_in, resolve
+from domain.scanning import Serving
 from photovault.vault import Vault
 
 __all__ = ["Exported", "export_video"]
@@ -40,10 +41,10 @@ def export_video(vault: Vault, stream: str, folder: Path) -> Exported:
 
     Raises:
         InvalidInput: the folder holds files already, or the asset is no video.
-        PhotoVaultError: the video is quarantined or not made ready yet.
+        PhotoVaultError: the video is quarantined, not made ready yet, or kept back by the policy (`Serving`).
     """
     asset = fold(stream, vault.store.load(stream).events)
-    _check(asset)
+    _check(asset, vault.settings.serving)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InvalidInput(f"{folder} is there already and not an empty folder: name another")
     folder.mkdir(parents=True, exist_ok=True)
@@ -54,13 +55,22 @@ def export_video(vault: Vault, stream: str, folder: Path) -> Exported:
     return Exported(asset.id, video, master, len(written), sum(path.stat().st_size for path in written))
 
 
-def _check(asset: Asset) -> None:
+def _check(asset: Asset, serving: Serving) -> None:
     if asset.quarantined is not None:
         raise PhotoVaultError(f"asset {asset.id} is quarantined and never given out: {asset.quarantined.reason}")
-    if asset.kind is None:
+    if asset.validated is None:
         raise NotFound(f"asset {asset.id} is not validated yet: `photovault work` does that")
     if asset.kind != "video":
         raise InvalidInput(f"asset {asset.id} is not a video")
+    if not serving.allows(asset.validated.scan.status):
+        raise PhotoVaultError(
+            f"asset {asset.id} is not given out: no scanner has called it clean; "
+            f"`photovault reprocess {asset.id} --step validate` scans it again"
+        )
+    if asset.shown == "hold":
+        raise PhotoVaultError(
+            f"asset {asset.id} is held by moderation: `photovault moderation rule {asset.id} allow` gives it out"
+        )
     step = asset.steps.get("transcode")
     if asset.transcoded is None and (step is None or step.status != "skipped"):
         raise PhotoVaultError(

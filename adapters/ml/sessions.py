@@ -8,12 +8,14 @@ from typing import Any
 __all__ = ["session"]
 
 
-def session(model: Path) -> Any:
-    """Load a model. One thread: workers run side by side, each with a picture of its own."""
+def session(model: Path | bytes) -> Any:
+    """Load a model, from its file or from memory. One thread a model: workers run side by side."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    return onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(
+        model if isinstance(model, bytes) else str(model), options, providers=["CPUExecutionProvider"]
+    )

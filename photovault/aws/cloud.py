@@ -219,19 +219,19 @@ class Cloud:
         """Says what pictures show; None without models in the function."""
         from photovault.recognition import tagger_of
 
-        return tagger_of()
+        return tagger_of(self.checkpoints, aws=self.aws, clock=self.clock)
 
     @cached_property
     def moderator(self) -> Moderator | None:
         """Says what is not safe for everybody; None without the model."""
         from photovault.recognition import moderator_of
 
-        return moderator_of()
+        return moderator_of(self.checkpoints, aws=self.aws, clock=self.clock)
 
     @cached_property
     def texts(self) -> TextEmbedder | None:
         """Turns words into vectors; None without the model."""
-        from photovault.recognition import embedder_of
+        from photovault.meaning import embedder_of
 
         return embedder_of()
 
@@ -240,7 +240,7 @@ class Cloud:
         """Runs steps."""
         from adapters.geo.places import OfflineGeocoder
         from adapters.media.zones import zone_of
-        from photovault.recognition import likely_labels_of
+        from photovault.meaning import likely_labels_of
         from steps import Ports
         from steps.catalogue import STEP_FUNCTIONS
         from steps.worker import Worker

@@ -80,3 +80,18 @@ def test_a_video_is_analysed_again_on_request_and_then_rendered_again(cli: Cli, 
     types = [entry["type"] for entry in cli.json("audit", asset)["entries"]]
     assert types.count("PosterExtracted") == types.count("RenditionsGenerated") == 2
     assert types[-1] == "AssetProcessed"
+
+
+def test_what_the_policy_keeps_from_sight_is_not_exported(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = encode(tmp_path / "film.mov", moving, frames=20)
+    cli.json("ingest", source)
+    cli.json("work")
+    asset = cli.json("query", "gallery")["items"][0]["asset"]
+    assert cli.json("video", "export", asset, tmp_path / "seen")["files"] == 1
+    monkeypatch.setenv("PHOTOVAULT_SERVE_UNSCANNED", "no")
+    code, _, said = cli("video", "export", asset, tmp_path / "kept")
+    assert code == 1
+    assert "no scanner has called it clean" in said
+    assert not (tmp_path / "kept").exists()
