@@ -7,13 +7,17 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
-__all__ = ["Document", "Entry", "Found", "Hit", "Reason", "file_words", "fused"]
+__all__ = ["STOP_WORDS", "Document", "Entry", "Found", "Hit", "Reason", "file_words", "fused"]
 
 RRF_K = 60
 """Cormack, Clarke and Büttcher 2009, "Reciprocal rank fusion": the constant that they found robust."""
 
 NEWEST, BEST = 0.00008, 0.00004
 """At most so much for how new and how well rated a photo is: less than one rank at the top (1/61 - 1/62 = 0.00026)."""
+
+_LITTLE = "a an and are as at by for from in into is it me my of on or our the their to was were with"
+STOP_WORDS = frozenset(_LITTLE.split())
+"""Words that say nothing of a picture: they rank only where a question has no others."""
 
 _PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_a-zA-Z]+")
 
@@ -84,10 +88,15 @@ def file_words(name: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(part.lower() for part in _PARTS.findall(stem)))
 
 
-def fused(rankings: Iterable[Sequence[int]]) -> dict[int, float]:
-    """Reciprocal rank fusion: documents of several rankings (best first) with one score each."""
+def fused(rankings: Iterable[Sequence[int]], shares: Mapping[int, float] | None = None) -> dict[int, float]:
+    """Reciprocal rank fusion: documents of several rankings (best first) with one score each.
+
+    Args:
+        shares: how much of the question the first ranking's documents answer (words that they have), where not all.
+    """
     scores: dict[int, float] = {}
-    for ranking in rankings:
+    for number, ranking in enumerate(rankings):
         for rank, document in enumerate(ranking, 1):
-            scores[document] = scores.get(document, 0.0) + 1.0 / (RRF_K + rank)
+            share = shares.get(document, 1.0) if shares is not None and number == 0 else 1.0
+            scores[document] = scores.get(document, 0.0) + share / (RRF_K + rank)
     return scores

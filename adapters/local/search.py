@@ -27,7 +27,8 @@ from domain.errors import InvalidInput, NotFound
 from domain.ports import ViewTable
 from domain.query import Query, written
 from domain.query_dates import date_words
-from domain.search import BEST, NEWEST, Document, Entry, Found, Hit, Reason, file_words, fused
+from domain.search import BEST, NEWEST, STOP_WORDS, Document, Entry, Found, Hit, Reason, file_words, fused
+from domain.taxonomy import canonical
 
 __all__ = ["SqliteSearchIndex"]
 
@@ -37,7 +38,7 @@ DEPTH = 500
 SEMANTIC_DEPTH = 100
 """So many are found by meaning alone: behind them come pictures that have little to do with the question."""
 
-SIMILAR_LEAST = 0.30
+SIMILAR_LEAST = 0.25
 """Cosine from which a document is found by its meaning (benchmarks/quality/search.py)."""
 
 _K1, _B = 1.2, 0.4  # of BM25; a picture with many tags is not much less about each
@@ -120,12 +121,13 @@ class SqliteSearchIndex:
             if asked is None:
                 raise InvalidInput(f"nothing is known yet of what {query.like} shows: `photovault work`, with models")
             passes[like] = False
-        words, corrected = self._words(memory, query.words)
-        scored, lexical = _lexical(memory, reader, words, passes)
+        asked_for = [word for word in query.words if word not in STOP_WORDS] or query.words
+        words, corrected = self._words(memory, asked_for)
+        scored, lexical, shares = _lexical(memory, reader, words, passes, len(asked_for))
         similar = memory.nearest(asked, passes, SEMANTIC_DEPTH, SIMILAR_LEAST) if asked is not None else []
         if query.words or query.like:
             near = [place for place, _ in similar]
-            scores = fused([lexical, near])
+            scores = fused([lexical, near], shares)
             for place in scores:
                 scores[place] += NEWEST * float(memory.age[place]) + BEST * max(0.0, float(memory.rating[place])) / 5
             order = sorted(scores, key=lambda place: (-scores[place], place))
@@ -198,14 +200,15 @@ class SqliteSearchIndex:
         self, memory: Memory, words: Sequence[str]
     ) -> tuple[list[tuple[str, ...]], Mapping[str, tuple[str, ...]]]:
         """For each word that documents have, the FTS5 strings to look for: itself, else what begins with it, else its
-        nearest spellings."""
+        nearest spellings; and the tag that it is another name of."""
         corrected: dict[str, tuple[str, ...]] = {}
         found: list[tuple[str, ...]] = []
         reader = self._db.reader
         for word in words:
             exact = sql.phrase(word)
-            if len(memory.having(reader, exact)):
-                found.append((exact,))
+            named = tuple(dict.fromkeys((exact, sql.phrase(canonical(word)))))
+            if any(len(memory.having(reader, each)) for each in named):
+                found.append(named)
             elif len(word) >= _PREFIX_FROM and len(memory.having(reader, f"{exact}*")):
                 found.append((f"{exact}*",))
             else:
@@ -232,13 +235,13 @@ class SqliteSearchIndex:
 
 
 def _lexical(
-    memory: Memory, reader: sqlite3.Connection, words: Sequence[tuple[str, ...]], passes: Array
-) -> tuple[Array, list[int]]:
+    memory: Memory, reader: sqlite3.Connection, words: Sequence[tuple[str, ...]], passes: Array, asked: int
+) -> tuple[Array, list[int], dict[int, float]]:
     """Places that have any of the words and pass, and the best of them in order: first by how many words they have,
     then by BM25's idf and length over weighted fields. How often a field says a word is not counted: tags say it once.
     """
     if not words:
-        return np.empty(0, np.int64), []
+        return np.empty(0, np.int64), [], {}
     n = memory.count
     total, mean = max(1, int(memory.live.sum())), max(1.0, float(memory.length[:n].mean()))
     norm = 1.0 / (1.0 + _K1 * (1 - _B + _B * memory.length[:n] / mean))
@@ -259,7 +262,8 @@ def _lexical(
     key = having[found] * 1_000.0 + score[found]
     best = np.argpartition(key, -DEPTH)[-DEPTH:] if len(found) > DEPTH else np.arange(len(found))
     best = best[np.lexsort((-memory.age[found[best]], -key[best]))]
-    return found, found[best].tolist()
+    order = found[best]
+    return found, order.tolist(), dict(zip(order.tolist(), (having[order] / asked).tolist(), strict=True))
 
 
 def _reasons(
