@@ -64,7 +64,7 @@ PIPELINE: tuple[Step, ...] = (
     Step(name="duplicates", version=1, follows={FingerprintComputed: ALL_KINDS}, max_attempts=9),  # waits for a replay
     Step(name="tags", version=1, follows={RenditionsGenerated: ALL_KINDS}),
     Step(name="moderation", version=1, follows={RenditionsGenerated: ALL_KINDS}),
-    Step(name="embed", version=1, follows={AssetTagged: ALL_KINDS, MetadataExtracted: ALL_KINDS}),
+    Step(name="embed", version=1, follows={AssetTagged: ALL_KINDS}),
     Step(name="transcode", version=1, follows={VideoAnalyzed: VIDEOS}),
     Step(name="encode", version=1, follows={TranscodePlanned: VIDEOS}, parallel=True, lease_seconds=890.0),
     Step(name="join", version=1, follows={ChunksEncoded: VIDEOS}, lease_seconds=890.0),

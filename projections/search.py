@@ -34,6 +34,7 @@ class SearchRow(Struct, frozen=True, array_like=True):
     refused: bool = False
     motion: bool = False
     stacks: dict[str, Placement] = {}
+    asset: str = ""
 
 
 def _with(row: SearchRow, **changes: Any) -> SearchRow:
@@ -41,7 +42,8 @@ def _with(row: SearchRow, **changes: Any) -> SearchRow:
 
 
 def _uploaded(row: SearchRow, event: AssetUploaded, commit: Commit) -> SearchRow:
-    return _with(row, file_name=event.file_name, taken=commit.recorded_at.isoformat())
+    begun = _with(row, file_name=event.file_name, taken=commit.recorded_at.isoformat())
+    return structs.replace(begun, asset=commit.stream.rpartition("#")[2])
 
 
 def _validated(row: SearchRow, event: FileValidated, commit: Commit) -> SearchRow:
@@ -126,4 +128,5 @@ class Search(Projection[SearchRow]):
 
     def show(self, state: SearchRow, locate: Locate) -> dict[str, Any]:
         """The document by field; nothing in it leads to the file's bytes."""
-        return structs.asdict(structs.replace(state.document, vector=None))
+        shown = structs.asdict(structs.replace(state.document, vector=None))
+        return {"asset": state.asset, **shown}

@@ -77,7 +77,8 @@ def test_the_same_words_are_not_embedded_again() -> None:
 
 def test_without_a_model_or_words_it_is_skipped_and_says_what_to_do() -> None:
     with MemoryVault() as vault:
-        asset = fold(STREAM, recorded([uploaded()], [validated()], [metadata()]))
+        nothing_seen = msgspec.structs.replace(TAGGED, tags=())
+        asset = fold(STREAM, recorded([uploaded()], [validated()], [metadata()], [nothing_seen]))
         attempt = begin(asset, "embed")
         assert attempt is not None
         [skipped] = embed(asset, attempt, vault.ports)
