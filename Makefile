@@ -89,11 +89,11 @@ $(VENV)/.run: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/.test: pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(BIN)/python $(PIP) -c constraints.txt -e '.[media,aws,ml,models,test]'
+	$(BIN)/python $(PIP) -c constraints.txt -e '.[media,aws,ml,faces,models,test]'
 	@touch $@
 
 $(VENV)/.lint: pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(BIN)/python $(PIP) -c constraints.txt -e '.[media,aws,ml,models,test,lint]'
+	$(BIN)/python $(PIP) -c constraints.txt -e '.[media,aws,ml,faces,models,test,lint]'
 	@touch $@
 
 $(VENV)/.tools: $(VENV)/.test constraints-tools.txt

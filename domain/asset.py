@@ -26,6 +26,12 @@ from domain.events import (
     ContentModerated,
     DuplicateFound,
     Event,
+    FaceAssigned,
+    FaceRejected,
+    FaceRejectionUndone,
+    FacesDetected,
+    FacesErased,
+    FaceUnassigned,
     FileQuarantined,
     FileValidated,
     FingerprintComputed,
@@ -85,6 +91,9 @@ class Asset(Struct, frozen=True):
     fingerprint: FingerprintComputed | None = None
     tagged: AssetTagged | None = None
     embedded: AssetEmbedded | None = None
+    faces: FacesDetected | None = None
+    people: dict[int, FaceAssigned] = {}  # of those faces, by number
+    rejected: frozenset[tuple[int, str]] = frozenset()  # (face, person): never that one
     transcode_plan: TranscodePlanned | None = None
     chunks: dict[int, ChunkEncoded] = {}  # of that plan, by the part's number
     transcoded: VideoTranscoded | None = None
@@ -188,6 +197,18 @@ def _apply(asset: Asset, event: Event, event_id: str) -> Asset:
             changes["tagged"] = event
         case AssetEmbedded():
             changes["embedded"] = event
+        case FacesDetected():
+            changes["faces"], changes["people"], changes["rejected"] = event, {}, frozenset()
+        case FacesErased():
+            changes["faces"], changes["people"], changes["rejected"] = None, {}, frozenset()
+        case FaceAssigned():
+            changes["people"] = asset.people | {event.face: event}
+        case FaceUnassigned():
+            changes["people"] = {n: each for n, each in asset.people.items() if n != event.face}
+        case FaceRejected():
+            changes["rejected"] = asset.rejected | {(event.face, event.person)}
+        case FaceRejectionUndone():
+            changes["rejected"] = asset.rejected - {(event.face, event.person)}
         case TranscodePlanned():
             changes["transcode_plan"], changes["chunks"] = event, {}
             for name, state in steps.items():

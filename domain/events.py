@@ -13,6 +13,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from msgspec import Meta, Struct
 
+from domain.faces import Face
 from domain.likeness import MAX_LOOKALIKES, Lookalike
 from domain.media import Camera, DateCandidate, Kind, MotionVideo, Position, TakenAt
 from domain.moderation import LABELS, Policy, Verdict
@@ -580,6 +581,186 @@ class ModerationPolicySet(Event, frozen=True, kw_only=True):
     policy: Annotated[Policy, _doc("The new policy, whole.")]
 
 
+# --- faces and people ------------------------------------------------------------------------------------------------
+
+PersonId: TypeAlias = Annotated[
+    str,
+    _doc("Id of a person of the same owner; it follows from the face that founded it.", min_length=1, max_length=64),
+]
+FaceNumber: TypeAlias = Annotated[int, _doc("Place of the face in the asset's newest FacesDetected, from 0.", ge=0)]
+SealKey: TypeAlias = Annotated[
+    str, _doc("Id of the owner's key that vectors are sealed with; never the key.", min_length=1, max_length=64)
+]
+
+
+class FacesDetected(Outcome, frozen=True, kw_only=True):
+    """Where faces are in a picture, and how good they are. What tells them apart is sealed, in a blob."""
+
+    WHEN = "After the renditions, when the owner has agreed and models are installed; also when there are no faces."
+    BY = "faces"
+
+    faces: Annotated[tuple[Face, ...], _doc("From left to right.", max_length=500)] = ()
+    sealed: Annotated[
+        BlobKey | None, _doc("Blob with all vectors: AES-256-GCM over 128 float32 a face, little-endian.")
+    ] = None
+    key: SealKey | None = None
+    models: Annotated[tuple[ModelUse, ...], _doc("The models that were asked.")] = ()
+    notes: Notes = ()
+
+
+class FacesIdentified(Outcome, frozen=True, kw_only=True):
+    """Who was recognised. Each assignment is an event of its own in the same commit."""
+
+    WHEN = "After each FacesDetected; also when nobody was recognised."
+    BY = "identify"
+
+    known: Annotated[int, _doc("Faces of persons who were known.", ge=0)] = 0
+    founded: Annotated[int, _doc("Faces that founded a person.", ge=0)] = 0
+    unknown: Annotated[int, _doc("Faces that stay without a person for now.", ge=0)] = 0
+    notes: Notes = ()
+
+
+class FaceAssigned(Event, frozen=True, kw_only=True):
+    """A face is a person's. One by a person binds for ever: nothing automatic moves it."""
+
+    WHEN = "A face is near to a person's, founds one, is found by the periodic clustering, or somebody says so."
+    BY = "identify, or a person"
+
+    face: FaceNumber
+    person: PersonId
+    by: Annotated[
+        Literal["nearest", "founded", "cluster", "person"],
+        _doc("How it was decided; `person`: somebody said so."),
+    ]
+    distance: Annotated[float, _doc("Euclidean distance to the nearest face of the person.", ge=0)] | None = None
+
+
+class FaceUnassigned(Event, frozen=True, kw_only=True):
+    """A face is nobody's any more, until it is assigned again."""
+
+    WHEN = "In the commit of a FaceRejected, or when a decision is undone."
+    BY = "a person"
+
+    face: FaceNumber
+    person: PersonId
+
+
+class FaceRejected(Event, frozen=True, kw_only=True):
+    """ "Not this person": binds for ever, also for whom the person is merged with."""
+
+    WHEN = "`people reject` was called."
+    BY = "a person"
+
+    face: FaceNumber
+    person: PersonId
+
+
+class FaceRejectionUndone(Event, frozen=True, kw_only=True):
+    """A rejection holds no longer."""
+
+    WHEN = "`people undo` was called for the face."
+    BY = "a person"
+
+    face: FaceNumber
+    person: PersonId
+
+
+class FacesErased(Event, frozen=True, kw_only=True):
+    """The owner took the agreement back: what was known of the asset's faces is shown no more."""
+
+    WHEN = "`faces forget` was called; the key that the vectors were sealed with is destroyed before."
+    BY = "a person"
+
+    key: SealKey
+
+
+class PersonDiscovered(Event, frozen=True, kw_only=True):
+    """A face that is good enough is near to nobody's: it founds a person."""
+
+    STREAM = "person"
+    WHEN = "A new face is near to nobody who is known, or the clustering found a group of faces."
+    BY = "identify, or a person"
+
+    asset: AssetId
+    face: FaceNumber
+
+
+class PersonNamed(Event, frozen=True, kw_only=True):
+    """A person has a name."""
+
+    STREAM = "person"
+    WHEN = "`people name` was called."
+    BY = "a person"
+
+    name: Annotated[str, _doc("As people call them.", min_length=1, max_length=200)]
+
+
+class PersonHidden(Event, frozen=True, kw_only=True):
+    """A person is not listed, or listed again."""
+
+    STREAM = "person"
+    WHEN = "`people hide` was called."
+    BY = "a person"
+
+    hidden: Annotated[bool, _doc("True: left out of lists; false: listed again.")]
+
+
+class PersonsMerged(Event, frozen=True, kw_only=True):
+    """This person and another are the same: all faces of this one count as the other's, also those to come."""
+
+    STREAM = "person"
+    WHEN = "`people merge` was called, or a split was undone."
+    BY = "a person"
+
+    into: PersonId
+
+
+class PersonSplit(Event, frozen=True, kw_only=True):
+    """Some faces of this person are another's: they move there, and the two are never taken for one again."""
+
+    STREAM = "person"
+    WHEN = "`people split` was called."
+    BY = "a person"
+
+    off: PersonId
+
+
+class PersonDecisionUndone(Event, frozen=True, kw_only=True):
+    """The newest decision about this person that still held holds no longer."""
+
+    STREAM = "person"
+    WHEN = "`people undo` was called."
+    BY = "a person"
+
+
+class PersonForgotten(Event, frozen=True, kw_only=True):
+    """The owner took the agreement back: the person is shown no more."""
+
+    STREAM = "person"
+    WHEN = "`faces forget` was called."
+    BY = "a person"
+
+
+class FaceRecognitionAgreed(Event, frozen=True, kw_only=True):
+    """The owner agrees that faces are found and told apart. Without this no step looks for any."""
+
+    STREAM = "library"
+    WHEN = "`faces agree` was called."
+    BY = "a person"
+
+    key: SealKey
+
+
+class FaceRecognitionWithdrawn(Event, frozen=True, kw_only=True):
+    """The owner took the agreement back; the key is destroyed, and with it all vectors."""
+
+    STREAM = "library"
+    WHEN = "`faces forget` was called, after the key was destroyed."
+    BY = "a person"
+
+    key: SealKey
+
+
 # --- content: one stream for each distinct SHA-256 of an owner whose importer did not know it at upload --------------
 
 
@@ -655,6 +836,22 @@ EVENTS: tuple[type[Event], ...] = (
     AssetEmbedded,
     ContentModerated,
     ModerationRuled,
+    FacesDetected,
+    FacesIdentified,
+    FaceAssigned,
+    FaceUnassigned,
+    FaceRejected,
+    FaceRejectionUndone,
+    FacesErased,
+    PersonDiscovered,
+    PersonNamed,
+    PersonHidden,
+    PersonsMerged,
+    PersonSplit,
+    PersonDecisionUndone,
+    PersonForgotten,
+    FaceRecognitionAgreed,
+    FaceRecognitionWithdrawn,
     Stacked,
     StackJoined,
     StackLeft,

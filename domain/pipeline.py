@@ -16,6 +16,7 @@ from domain.events import (
     AssetUploaded,
     ChunksEncoded,
     Event,
+    FacesDetected,
     FileValidated,
     FingerprintComputed,
     MetadataExtracted,
@@ -65,6 +66,8 @@ PIPELINE: tuple[Step, ...] = (
     Step(name="tags", version=1, follows={RenditionsGenerated: ALL_KINDS}),
     Step(name="moderation", version=1, follows={RenditionsGenerated: ALL_KINDS}),
     Step(name="embed", version=1, follows={AssetTagged: ALL_KINDS}),
+    Step(name="faces", version=1, follows={RenditionsGenerated: ALL_KINDS}),
+    Step(name="identify", version=1, follows={FacesDetected: ALL_KINDS}, max_attempts=9),  # waits for a replay
     Step(name="transcode", version=1, follows={VideoAnalyzed: VIDEOS}),
     Step(name="encode", version=1, follows={TranscodePlanned: VIDEOS}, parallel=True, lease_seconds=890.0),
     Step(name="join", version=1, follows={ChunksEncoded: VIDEOS}, lease_seconds=890.0),

@@ -20,7 +20,7 @@ __all__ = ["COMBINED", "MAX_TAGS", "Sighting", "activities", "from_probabilities
 MAX_TAGS = 100
 """Of one picture, the surest first."""
 
-CLASS_LEAST = 0.40
+CLASS_LEAST = 0.50
 """A single ImageNet class is told from this probability on."""
 
 GROUP_LEAST = 0.40
@@ -40,13 +40,12 @@ LEAST: Mapping[str, float] = {
 }
 """Classes and groups that are told only when they are surer, with all that is a kind of them."""
 
-SIGHTING_LEAST = 0.45
+SIGHTING_LEAST = 0.55
 """A located thing is told from this score on."""
 
 SIGHTING_LEAST_OF: Mapping[str, float] = {
-    "person": 0.40,  # rarely wrong, and what activities hang on
-    **dict.fromkeys(("book", "bottle", "cup", "chair", "handbag", "necktie", "clock", "remote control"), 0.50),
-    **dict.fromkeys(("toothbrush", "hair dryer", "scissors", "toaster", "traffic light", "kite", "frisbee"), 0.55),
+    "person": 0.50,  # rarely wrong, and what activities hang on
+    **dict.fromkeys(("toothbrush", "hair dryer", "scissors", "toaster", "kite", "frisbee", "clock", "vase"), 0.65),
 }
 """Things that the detector sees too readily, or can be believed sooner."""
 
@@ -97,7 +96,7 @@ def from_probabilities(probabilities: Sequence[float], model: ModelUse) -> list[
             by_name[SCENES[number]] = by_name.get(SCENES[number], 0.0) + share
             if SCENES[number] in by_name and by_name[SCENES[number]] >= SCENE_LEAST:
                 tell(SCENES[number], "scene", by_name[SCENES[number]])
-        elif share >= _least(IMAGENET[number]):
+        elif share >= _least(IMAGENET[number], CLASS_LEAST):
             tell(IMAGENET[number], "object", share)
         if number in _ACTIVITY_CLASSES and share >= CLASS_LEAST:
             tell(_ACTIVITY_CLASSES[number], "activity", share)
@@ -106,13 +105,13 @@ def from_probabilities(probabilities: Sequence[float], model: ModelUse) -> list[
         tell("coast", "scene", coast)
     for group, classes in _MEMBERS.items():
         share = sum(probabilities[number] for number in classes)
-        if share >= max(GROUP_LEAST, _least(group)):
+        if share >= _least(group, GROUP_LEAST):
             tell(group, "object", share)
     return [Tag(name, kind, round(share, 4), named(model)) for (name, kind), share in told.items()]
 
 
-def _least(name: str) -> float:
-    return max(CLASS_LEAST, *(LEAST.get(each, 0.0) for each in (name, *ancestors(name))))
+def _least(name: str, base: float) -> float:
+    return max(base, *(LEAST.get(each, 0.0) for each in (name, *ancestors(name))))
 
 
 def from_sightings(sightings: Sequence[Sighting], model: ModelUse) -> list[Tag]:

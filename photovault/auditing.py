@@ -23,6 +23,13 @@ from domain.events import (
     ContentModerated,
     DuplicateFound,
     Event,
+    FaceAssigned,
+    FaceRejected,
+    FaceRejectionUndone,
+    FacesDetected,
+    FacesErased,
+    FacesIdentified,
+    FaceUnassigned,
     FileQuarantined,
     FileValidated,
     FingerprintComputed,
@@ -206,6 +213,21 @@ def describe(event: Event) -> str:
             return f"blurred from {_score(event.policy.blur)}, held from {_score(event.policy.hold)}"
         case LookalikesFound():
             return _lookalikes(event)
+        case FacesDetected():
+            return _noted(_faces(event), event.notes)
+        case FacesIdentified():
+            return _noted(f"{event.known} known, {event.founded} new, {event.unknown} unknown", event.notes)
+        case FacesErased():
+            return "face recognition was switched off: its faces are forgotten"
+        case FaceAssigned():
+            how = f", {event.distance:.2f} apart" if event.distance is not None else ""
+            return f"face {event.face} is person {event.person} (by {event.by}{how})"
+        case FaceUnassigned():
+            return f"face {event.face} is person {event.person} no longer"
+        case FaceRejected():
+            return f"face {event.face} is not person {event.person}"
+        case FaceRejectionUndone():
+            return f"face {event.face} may be person {event.person} again"
         case Stacked() | StackJoined() | StackLeft() | StackDissolved():
             return describe_stack(event)
         case StepSkipped():
@@ -238,6 +260,12 @@ def _transcoded(event: VideoTranscoded) -> str:
     names = ", ".join(f"{r.name} {r.average_bandwidth / 1e6:.1f} Mbit/s" for r in event.renditions)
     parts = ["the original plays" if event.original_plays else mp4, f"stream in {names}" if names else ""]
     return "; ".join(part for part in parts if part)
+
+
+def _faces(event: FacesDetected) -> str:
+    good = sum(not face.doubts for face in event.faces)
+    models = ", ".join(f"{model.name} {model.version}" for model in event.models)
+    return f"{len(event.faces)} faces, {good} of them good; by {models}"
 
 
 def _by(scan: Scan) -> str:

@@ -8,7 +8,7 @@ from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from adapters.local.blobs import FileBlobStore
 from adapters.local.checkpoints import SqliteCheckpoints
@@ -18,6 +18,7 @@ from adapters.local.search import SqliteSearchIndex
 from adapters.local.views import SqliteViewStore
 from domain.errors import NotFound, PhotoVaultError
 from domain.eventstore import EventStore, utc_now
+from domain.faces import FaceAnalyzer
 from domain.parking import Parking
 from domain.ports import Lookalikes, MediaEngine, Moderator, Scanner, Tagger, TextEmbedder
 from domain.scanning import NoScanner
@@ -31,6 +32,9 @@ from projections.replay import Replay
 from steps import Ports
 from steps.relay import Relay
 from steps.worker import Worker
+
+if TYPE_CHECKING:
+    from photovault.face_memory import KeptFaces
 
 
 class Vault:
@@ -159,6 +163,8 @@ class Vault:
             tagger=self.tagger,
             texts=self.texts,
             likely_labels=likely_labels_of(),
+            faces=self.faces,
+            people=self.people,
         )
         return Worker(STEP_FUNCTIONS, ports, self.clock)
 
@@ -168,6 +174,26 @@ class Vault:
         from photovault.lookalikes import IndexedLookalikes
 
         return IndexedLookalikes(self.store, self.views, self.checkpoints, self.clock)
+
+    @cached_property
+    def people(self) -> KeptFaces:
+        """The owner's agreement to face recognition, the key, and faces by nearness."""
+        from photovault.face_memory import KeptFaces
+
+        return KeptFaces(self.store, self.views, self.checkpoints, self.blobs, self.clock)
+
+    @cached_property
+    def faces(self) -> FaceAnalyzer | None:
+        """Finds faces; None where the models or what runs them are not installed."""
+        from adapters.ml.store import ModelStore
+        from photovault.config import models_folder
+
+        store = ModelStore(models_folder())
+        if not store.has("mtcnn", "dlib-face-resnet") or find_spec("onnxruntime") is None:
+            return None
+        from adapters.ml.faces import OnnxFaceAnalyzer
+
+        return OnnxFaceAnalyzer(store)
 
     @property
     def scratch(self) -> Path:

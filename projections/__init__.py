@@ -9,6 +9,7 @@ from projections.files import Files
 from projections.fingerprints import Fingerprints
 from projections.gallery import Gallery
 from projections.library import Library
+from projections.people import Faces, PeopleView
 from projections.processing import ProcessingView
 from projections.renditions import Renditions
 from projections.search import Search
@@ -25,5 +26,7 @@ PROJECTIONS: tuple[Projection[Any], ...] = (
     Fingerprints(),
     Search(),
     Tagged(),
+    Faces(),
+    PeopleView(),
 )
 """All projections; a new one is added here."""

@@ -10,7 +10,9 @@ from msgspec import Struct
 from domain.asset import Asset, Attempt
 from domain.events import Event
 from domain.eventstore import EventStore
+from domain.faces import FaceAnalyzer
 from domain.metadata import ZoneOf
+from domain.people import FaceMemory
 from domain.ports import BlobStore, Geocoder, Lookalikes, MediaEngine, Moderator, Scanner, Tagger, TextEmbedder
 from domain.scanning import NoScanner, Serving
 
@@ -33,6 +35,8 @@ class Ports(Struct, frozen=True):
     tagger: Tagger | None = None  # None: pictures are not tagged
     texts: TextEmbedder | None = None  # None: nothing is embedded
     likely_labels: Callable[[bytes], Sequence[tuple[str, float]]] | None = None  # of a picture's vector
+    faces: FaceAnalyzer | None = None  # None: no model is installed
+    people: FaceMemory | None = None  # None: this vault keeps no faces
 
 
 StepFunction = Callable[[Asset, Attempt, Ports], Sequence[Event]]

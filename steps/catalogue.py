@@ -5,7 +5,9 @@ from __future__ import annotations
 from steps import Steps
 from steps.duplicates import find_duplicates
 from steps.embed import embed
+from steps.faces import find_faces
 from steps.fingerprint import fingerprint
+from steps.identify import identify
 from steps.metadata import extract_metadata
 from steps.moderation import moderate
 from steps.place import resolve_place
@@ -26,6 +28,8 @@ STEP_FUNCTIONS: Steps = {
     "tags": tag,
     "moderation": moderate,
     "embed": embed,
+    "faces": find_faces,
+    "identify": identify,
     "transcode": plan_transcode,
     "encode": encode_part,
     "join": join,

@@ -23,7 +23,7 @@ class SqliteCheckpoints:
     """`domain.ports.Checkpoints` in a SQLite file; a saved document survives a power cut."""
 
     def __init__(self, path: Path | str) -> None:
-        self._db = Database(path, _SCHEMA)
+        self._db = Database(path, "PRAGMA secure_delete=ON;" + _SCHEMA)  # keys are among the documents
 
     def load(self, kind: str, name: str) -> Entry | None:
         """The document, or None."""
@@ -50,6 +50,10 @@ class SqliteCheckpoints:
         """Remove the document; nothing when it is gone."""
         with self._db.write() as connection:
             connection.execute("DELETE FROM entries WHERE kind=? AND name=?", (kind, name))
+
+    def purge(self) -> None:
+        """Leave nothing of what was deleted or replaced in the files: not in free pages, not in the log."""
+        self._db.truncate_log()
 
     def list(self, kind: str) -> Iterator[Entry]:
         """All documents of a kind, by name."""

@@ -77,6 +77,11 @@ class Database:
             self._writer.execute("PRAGMA wal_checkpoint(FULL)")
             self._writer.execute(f"PRAGMA synchronous={self._level}")
 
+    def truncate_log(self) -> None:
+        """Bring the log's pages into the file and empty it, so that it holds no older ones."""
+        with self._lock:
+            self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
     def execute_script(self, script: str) -> None:
         """Run statements that change the schema."""
         with self._lock:

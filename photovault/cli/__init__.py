@@ -8,7 +8,20 @@ import sys
 from collections.abc import Sequence
 
 from domain.errors import InvalidInput, PhotoVaultError
-from photovault.cli import browse, cloud, cost, history, likeness, models, moderation, process, search, upkeep, video
+from photovault.cli import (
+    browse,
+    cloud,
+    cost,
+    history,
+    likeness,
+    models,
+    moderation,
+    people,
+    process,
+    search,
+    upkeep,
+    video,
+)
 from photovault.cli.app import app
 from photovault.cli.output import error_line
 
@@ -27,6 +40,7 @@ video.register(app)
 models.register(app)
 moderation.register(app)
 search.register(app)
+people.register(app)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

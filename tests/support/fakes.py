@@ -22,6 +22,7 @@ from domain.commits import Commit, split_stream
 from domain.errors import MediaRejected, NotFound
 from domain.events import TranscodePlanned, VideoAnalyzed
 from domain.eventstore import EventStore
+from domain.faces import FaceAnalyzer
 from domain.media import (
     EmbeddedVideo,
     Hashed,
@@ -41,6 +42,7 @@ from domain.streaming import Encoded, EncodedFile, Joined, Segment
 from domain.video import AudioTrack, PosterPicture, PreviewFile, VideoQuality, VideoReport, VideoTrack
 from events_schema.codec import EventCodec
 from photovault.config import Settings
+from photovault.face_memory import KeptFaces
 from photovault.lookalikes import IndexedLookalikes
 from photovault.runtime import catch_up
 from projections import PROJECTIONS, Projection
@@ -271,6 +273,7 @@ class MemoryVault:
         owner: str = OWNER,
         scanner: Scanner | None = None,
         serving: Serving | None = None,
+        faces: FaceAnalyzer | None = None,
     ) -> None:
         self.settings = Settings(Path("nowhere"), owner, 1, serving=serving or Serving())
         self.clock = clock or Clock(step_ms=1)
@@ -290,6 +293,7 @@ class MemoryVault:
         self.media = FakeMediaEngine()
         self.scratch = Path(tempfile.mkdtemp(prefix="photovault-test-"))
         self.lookalikes = IndexedLookalikes(self.store, self.views, self.checkpoints, self.clock)
+        self.people = KeptFaces(self.store, self.views, self.checkpoints, self.blobs, self.clock)  # type: ignore[arg-type]
         self.ports = Ports(
             self.store,
             self.blobs,  # type: ignore[arg-type]
@@ -300,6 +304,8 @@ class MemoryVault:
             geocoder=GEOCODER,
             scanner=scanner or NoScanner(),
             serving=self.settings.serving,
+            faces=faces,
+            people=self.people,
         )
         self.worker = Worker(steps, self.ports, self.clock)
         self.generations.ensure(empty=True)

@@ -116,7 +116,7 @@ class TestLabels:
         probabilities = [0.0] * 1000
         for at, name in enumerate(IMAGENET):
             if name == "laptop":
-                probabilities[at] = 0.45
+                probabilities[at] = 0.5
         tags = from_probabilities(probabilities, LABELS)
         assert sorted(tag.name for tag in tags) == ["computer", "laptop"]
 
@@ -151,12 +151,12 @@ class TestActivities:
         assert activities([*seen(("person", LEFT)), *unseen]) == []
 
     def test_it_is_as_sure_as_the_least_sure_thing(self) -> None:
-        things = from_sightings([Sighting("person", 0.9, MIDDLE), Sighting("skis", 0.5, MIDDLE)], BOXES)
-        assert [tag.confidence for tag in activities(things)] == [0.5]
+        things = from_sightings([Sighting("person", 0.9, MIDDLE), Sighting("skis", 0.6, MIDDLE)], BOXES)
+        assert [tag.confidence for tag in activities(things)] == [0.6]
 
 
 def test_what_is_not_sure_enough_is_no_tag() -> None:
-    sightings = [Sighting("person", 0.3, LEFT), Sighting("book", 0.46, LEFT), Sighting("cat", 0.46, LEFT)]
+    sightings = [Sighting("person", 0.45, LEFT), Sighting("kite", 0.6, LEFT), Sighting("cat", 0.6, LEFT)]
     assert [tag.name for tag in from_sightings(sightings, BOXES)] == ["cat"]
 
 

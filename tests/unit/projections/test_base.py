@@ -73,11 +73,12 @@ class TestEveryProjection:
         """Totals are counted over a partition's rows, all of which must then be home rows."""
         assert not (projection.has_totals and projection.has_others())
 
-    def test_what_is_shown_names_the_asset(self, projection: Projection[Any]) -> None:
+    def test_what_is_shown_names_what_it_is_of(self, projection: Projection[Any]) -> None:
         state = projection.start(STREAM)
         for each in recorded(*whole_life()):
             state = projection.evolve(state, each)
-        assert projection.show(state, lambda blob: f"/blobs/{blob}")["asset"] == "a1"
+        subject = "asset" if projection.category == "asset" else projection.category
+        assert projection.show(state, lambda blob: f"/blobs/{blob}")[subject] == "a1"
 
 
 def test_states_are_shown_by_field_name_without_what_has_its_default() -> None:
