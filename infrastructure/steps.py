@@ -142,6 +142,17 @@ Without a model in the function it records that the step was skipped, and why. W
 thread, so one whole processor.""",
     ),
     StepShape(
+        name="embed",
+        about="What is known of an asset in words, as one vector",
+        layers=("arrays",),
+        originals=False,
+        memory_mb=1769,
+        timeout_s=60,
+        why="""\
+Without the model in the function it records that the step was skipped, and why. With it: one thread, so one whole
+processor; at most a dozen short texts, of which labels come again and are remembered.""",
+    ),
+    StepShape(
         name="faces",
         about="Where faces are; skipped, as no model is deployed yet",
         originals=False,
