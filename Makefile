@@ -9,7 +9,7 @@ PIP := -m pip install --quiet --disable-pip-version-check
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo contact-sheet test test-cloud fuzz tools lint lint-template bench cloud build deploy template schemas emulator format lock clean
+.PHONY: help demo contact-sheet test test-cloud models fuzz tools lint lint-template bench cloud build deploy template schemas emulator format lock clean
 
 help: ## list the tasks
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -26,6 +26,9 @@ test: $(VENV)/.tools emulator ## run all tests (ARGS= for pytest)
 
 test-cloud: $(VENV)/.test emulator ## run the whole system on the AWS emulator, from an upload to a redrive
 	$(BIN)/python -m pytest tests/e2e/test_cloud.py $(ARGS)
+
+models: $(VENV)/.test ## install the models that recognise things, faces and words (110 MB; PHOTOVAULT_MODELS= says where)
+	$(BIN)/photovault models install
 
 fuzz: $(VENV)/.test ## break files of every kind for longer than the tests do (EXAMPLES=2000 a file and call)
 	PHOTOVAULT_FUZZ_EXAMPLES=$(or $(EXAMPLES),2000) $(BIN)/python -m pytest tests/fuzz -n $(JOBS) --timeout 0 $(ARGS)

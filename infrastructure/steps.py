@@ -152,8 +152,8 @@ thread, so 1,769 MB for one whole processor, and a maximum concurrency.""",
         memory_mb=512,
         timeout_s=60,
         why="""\
-Without the model in the function it records that the step was skipped, and why. With it: one thread, so 1,769 MB for one
-whole processor; at most a dozen short texts, of which labels come again and are remembered.""",
+Without the model in the function it records that the step was skipped, and why. With it: one thread, so 1,769 MB
+for one whole processor; at most a dozen short texts, of which labels come again and are remembered.""",
     ),
     StepShape(
         name="faces",
