@@ -11,12 +11,13 @@ from domain.errors import InvalidInput
 from domain.ports import TextEmbedder
 from domain.query import Query, parse
 from domain.search import Found
+from photovault.people import find_person, together
 from photovault.vault import Vault
 from projections.gallery import Gallery
 from projections.search import Search
 from projections.serving import served
 
-__all__ = ["Results", "search", "suggest"]
+__all__ = ["Results", "of_people", "search", "suggest"]
 
 
 class Results(Struct, frozen=True):
@@ -48,12 +49,13 @@ def search(
         InvalidInput: the query can't be meant; says what to do.
     """
     query = parse(text, today)
-    if any(each.field == "person" for each in query.filters):
-        raise InvalidInput("nobody has been named yet, so person: finds nobody: leave it out")
+    only = of_people(vault, query)
     _, table = vault.generations.active(Search.name)
     owner = vault.settings.owner
     vector = None if lexical else _meaning(vault.texts, query)
-    found = vault.index.search(table, owner, query, vector=vector, limit=limit, cursor=cursor, explain=explain)
+    found = vault.index.search(
+        table, owner, query, vector=vector, only=only, limit=limit, cursor=cursor, explain=explain
+    )
     gallery, gallery_table = vault.generations.active(Gallery.name)
     rows = vault.views.get(gallery_table, [(owner, hit.asset) for hit in found.hits])
     items = [
@@ -63,6 +65,22 @@ def search(
         if row is not None and not row.deleted
     ]
     return Results(query, found, items, vector is not None)
+
+
+def of_people(vault: Vault, query: Query) -> set[str] | None:
+    """Assets that show everybody whom `person:` names; None where it names nobody.
+
+    Raises:
+        InvalidInput: a person is to be left out, or several have the name, or the owner has not agreed to faces.
+        NotFound: nobody is called so.
+    """
+    named = [each for each in query.filters if each.field == "person"]
+    if not named:
+        return None
+    if any(each.excluded for each in named):
+        raise InvalidInput("-person: can't be asked yet: leave it out")
+    wanted = [find_person(vault, each.value) for each in named]
+    return {shown.asset for shown in together(vault, wanted)}
 
 
 def suggest(vault: Vault, beginning: str, limit: int) -> list[str]:
