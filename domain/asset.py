@@ -21,6 +21,7 @@ from domain.events import (
     AssetUploaded,
     ChunkEncoded,
     ChunksEncoded,
+    ContentModerated,
     DuplicateFound,
     Event,
     FaceAssigned,
@@ -33,6 +34,7 @@ from domain.events import (
     FileValidated,
     FingerprintComputed,
     MetadataExtracted,
+    ModerationRuled,
     Outcome,
     PosterExtracted,
     RenditionsGenerated,
@@ -48,6 +50,7 @@ from domain.events import (
     VideoTranscoded,
 )
 from domain.media import Kind
+from domain.moderation import Verdict, standing
 from domain.pipeline import STEPS, Step, part_of, runs_after, step_named, steps_after
 
 StepStatus = Literal["due", "failed", "done", "skipped", "given_up", "unasked"]
@@ -90,6 +93,8 @@ class Asset(Struct, frozen=True):
     transcode_plan: TranscodePlanned | None = None
     chunks: dict[int, ChunkEncoded] = {}  # of that plan, by the part's number
     transcoded: VideoTranscoded | None = None
+    moderation: ContentModerated | None = None
+    ruled: Verdict | None = None  # by a person
     duplicate_of: str | None = None
     stacked: dict[str, Stacked] = {}  # by stack, where it last stood
     paths: tuple[str, ...] = ()
@@ -112,6 +117,11 @@ class Asset(Struct, frozen=True):
     def kind(self) -> Kind | None:
         """Image or video; None until validated."""
         return self.validated.kind if self.validated else None
+
+    @property
+    def shown(self) -> Verdict | None:
+        """How its pictures may be shown; None while nobody has judged them."""
+        return standing(self.moderation.verdict if self.moderation else None, self.ruled)
 
     @property
     def state(self) -> AssetState:
@@ -201,6 +211,10 @@ def _apply(asset: Asset, event: Event, event_id: str) -> Asset:
             changes["chunks"] = asset.chunks | {event.part: event}
         case VideoTranscoded():
             changes["transcoded"] = event
+        case ContentModerated():
+            changes["moderation"] = event
+        case ModerationRuled():
+            changes["ruled"] = event.verdict
         case DuplicateFound():
             changes["duplicate_of"] = event.of
         case Stacked():

@@ -12,6 +12,7 @@ PhotoVaultError               a message for a person: what went wrong, what to d
 ├── ViewUnavailable           a projection has no active generation, or it is mid-switch
 ├── MediaRejected             the file itself is at fault: a retry can't help
 ├── ScanFailed                the malware scanner did not come to a verdict
+├── ServicePaused             a service that costs money may not be asked any more this month
 └── MediaFailed               the decoder did not finish: crashed, out of time, out of memory
     ├── DecoderCrashed
     ├── DecoderKilled
@@ -42,6 +43,7 @@ __all__ = [
     "NotFound",
     "PhotoVaultError",
     "ScanFailed",
+    "ServicePaused",
     "UnreadableEvent",
     "ViewUnavailable",
     "WorkerDied",
@@ -143,6 +145,10 @@ class ScanFailed(PhotoVaultError):
         self.retryable = retryable
         self.engine = engine
         self.signatures = signatures
+
+
+class ServicePaused(PhotoVaultError):
+    """A service that costs money may not be asked: the cap of the month is reached. A step that meets it is skipped."""
 
 
 class MediaFailed(PhotoVaultError):

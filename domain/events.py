@@ -16,6 +16,7 @@ from msgspec import Meta, Struct
 from domain.faces import Face
 from domain.likeness import MAX_LOOKALIKES, Lookalike
 from domain.media import Camera, DateCandidate, Kind, MotionVideo, Position, TakenAt
+from domain.moderation import LABELS, Policy, Verdict
 from domain.recognition import ModelUse, Tag
 from domain.streaming import ChunkFile, Part, Rung, StreamRendition, VideoFile
 from domain.video import AudioTrack, VideoQuality, VideoTrack
@@ -533,6 +534,41 @@ class AssetTagged(Outcome, frozen=True, kw_only=True):
     notes: Notes = ()
 
 
+class ContentModerated(Outcome, frozen=True, kw_only=True):
+    """How likely a picture is not safe for everybody, and what its owner's policy makes of that. Nothing is deleted."""
+
+    WHEN = "After the renditions, when a model is installed or a service is configured."
+    BY = "moderation"
+
+    score: Annotated[
+        float, _doc("0: harmless; 1: surely not safe for work. The model's own, not calibrated.", ge=0, le=1)
+    ]
+    verdict: Annotated[Verdict, _doc("`allow`, `blur` (shown blurred) or `hold` (not shown), by the policy.")]
+    policy: Annotated[Policy, _doc("The policy that the verdict follows.")]
+    model: Annotated[ModelUse, _doc("The model that was asked.")]
+    labels: Annotated[tuple[str, ...], _doc("What a service says it saw, in its words.", max_length=LABELS)] = ()
+
+
+class ModerationRuled(Event, frozen=True, kw_only=True):
+    """A person says what becomes of a picture. It binds for good, whatever a model says later."""
+
+    WHEN = "`moderation rule` was called for the asset."
+    BY = "a person"
+
+    verdict: Annotated[Verdict | None, _doc("What becomes of it; none: the model's verdict counts again.")]
+    reason: Reason
+
+
+class ModerationPolicySet(Event, frozen=True, kw_only=True):
+    """An owner says from which scores on pictures are blurred or held. It counts for what is looked at from then on."""
+
+    STREAM = "settings"
+    WHEN = "`moderation policy` was called."
+    BY = "a person"
+
+    policy: Annotated[Policy, _doc("The new policy, whole.")]
+
+
 # --- faces and people ------------------------------------------------------------------------------------------------
 
 PersonId: TypeAlias = Annotated[
@@ -785,6 +821,8 @@ EVENTS: tuple[type[Event], ...] = (
     ChunksEncoded,
     VideoTranscoded,
     AssetTagged,
+    ContentModerated,
+    ModerationRuled,
     FacesDetected,
     FacesIdentified,
     FaceAssigned,
@@ -811,6 +849,7 @@ EVENTS: tuple[type[Event], ...] = (
     AssetProcessed,
     ReprocessRequested,
     UploadRefused,
+    ModerationPolicySet,
     HistorySealed,
 )
 """All event types, in the order of an asset's life; a new one is added here."""

@@ -62,6 +62,8 @@ PIPELINE: tuple[Step, ...] = (
     Step(name="video", version=1, follows={FileValidated: VIDEOS}, lease_seconds=180.0),
     Step(name="fingerprint", version=1, follows={RenditionsGenerated: ALL_KINDS}, lease_seconds=600.0),
     Step(name="duplicates", version=1, follows={FingerprintComputed: ALL_KINDS}, max_attempts=9),  # waits for a replay
+    Step(name="tags", version=1, follows={RenditionsGenerated: ALL_KINDS}),
+    Step(name="moderation", version=1, follows={RenditionsGenerated: ALL_KINDS}),
     Step(name="faces", version=1, follows={RenditionsGenerated: ALL_KINDS}),
     Step(name="identify", version=1, follows={FacesDetected: ALL_KINDS}, max_attempts=9),  # waits for a replay
     Step(name="transcode", version=1, follows={VideoAnalyzed: VIDEOS}),

@@ -13,7 +13,9 @@ from domain.commits import Commit
 from domain.events import Scan, TranscodePlanned, VideoAnalyzed
 from domain.likeness import Lookup
 from domain.media import EmbeddedVideo, Hashed, Inspection, MotionFile, RawMetadata, RawSidecar, Rendered
+from domain.moderation import Moderated
 from domain.places import NearestPlace
+from domain.recognition import ModelUse, Recognised
 from domain.streaming import Encoded, Joined
 from domain.video import VideoReport
 
@@ -441,4 +443,41 @@ class Geocoder(Protocol):
 
     def nearest(self, latitude: float, longitude: float) -> NearestPlace:
         """The place that a position on Earth (degrees north and east) belongs to, however far away it is."""
+        ...
+
+
+# --- recognition -----------------------------------------------------------------------------------------------------
+
+
+class Tagger(Protocol):
+    """Says what pictures show: things, scenes, activities."""
+
+    @property
+    def models(self) -> Sequence[ModelUse]:
+        """The models that would be asked; none when there is none, and why is for the caller to say."""
+        ...
+
+    def tag(self, pictures: Sequence[Path]) -> Sequence[Recognised]:
+        """Look at upright JPEGs in sRGB, our own renditions; an answer for each, in their order.
+
+        Raises:
+            ServicePaused: a service may not be asked now (its monthly cap is reached).
+        """
+        ...
+
+
+class Moderator(Protocol):
+    """Says how likely a picture is not safe for everybody."""
+
+    @property
+    def available(self) -> bool:
+        """Whether there is a model or a service to ask."""
+        ...
+
+    def moderate(self, picture: Path) -> Moderated:
+        """Look at an upright JPEG in sRGB, one of our own renditions.
+
+        Raises:
+            ServicePaused: a service may not be asked now (its monthly cap is reached).
+        """
         ...

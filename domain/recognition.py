@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-__all__ = ["Box", "ModelUse", "Tag", "TagKind"]
+__all__ = ["Box", "ModelUse", "Recognised", "Tag", "TagKind"]
 
 TagKind = Literal["object", "scene", "activity"]
 
@@ -40,3 +40,12 @@ class ModelUse(Struct, frozen=True, gc=False):
     cost_microusd: Annotated[
         int, Meta(description="What the call cost at list price.", ge=0, extra_json_schema={"x-unit": "1e-6 USD"})
     ] = 0
+
+
+class Recognised(Struct, frozen=True):
+    """What was seen in one picture, before it is an event."""
+
+    tags: tuple[Tag, ...]
+    models: tuple[ModelUse, ...]
+    vector: bytes | None = None  # float16, little-endian; two pictures are alike when the angle between theirs is small
+    notes: tuple[str, ...] = ()

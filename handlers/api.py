@@ -216,7 +216,9 @@ def _link(vault: Cloud) -> Callable[[str], str]:
 def _original(vault: Cloud, state: Asset) -> str | None:
     if state.uploaded is None or state.validated is None or state.quarantined is not None:
         return None
-    return _link(vault)(state.uploaded.blob) if vault.settings.serving.allows(state.validated.scan.status) else None
+    if state.shown == "hold" or not vault.settings.serving.allows(state.validated.scan.status):
+        return None
+    return _link(vault)(state.uploaded.blob)
 
 
 def _json(body: Any, code: int = 200) -> Response[str]:

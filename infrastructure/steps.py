@@ -117,6 +117,28 @@ for which a decoder gets 45 s and a second for each 10 MB.""",
 Waits for some 45 ranges of an index, 16 at a time; NumPy and decoders are not needed.""",
     ),
     StepShape(
+        name="tags",
+        about="What a picture shows: things, scenes, activities",
+        layers=("arrays",),
+        originals=False,
+        memory_mb=1769,
+        timeout_s=60,
+        why="""\
+Without models in the function it records that the step was skipped, and why. With them (docs/parts/tags.md): one
+thread, so one whole processor.""",
+    ),
+    StepShape(
+        name="moderation",
+        about="How likely a picture is not safe for everybody",
+        layers=("arrays",),
+        originals=False,
+        memory_mb=1769,
+        timeout_s=60,
+        why="""\
+Without a model in the function it records that the step was skipped, and why. With it (docs/parts/tags.md): one
+thread, so one whole processor.""",
+    ),
+    StepShape(
         name="faces",
         about="Where faces are; skipped, as no model is deployed yet",
         originals=False,

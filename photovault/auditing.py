@@ -14,10 +14,12 @@ from domain.commits import Recorded
 from domain.events import (
     AssetProcessed,
     AssetSeenAgain,
+    AssetTagged,
     AssetUploaded,
     ChunkEncoded,
     ChunksEncoded,
     ContentClaimed,
+    ContentModerated,
     DuplicateFound,
     Event,
     FaceAssigned,
@@ -33,6 +35,8 @@ from domain.events import (
     HistorySealed,
     LookalikesFound,
     MetadataExtracted,
+    ModerationPolicySet,
+    ModerationRuled,
     Outcome,
     PlaceResolved,
     PosterExtracted,
@@ -195,6 +199,15 @@ def describe(event: Event) -> str:
         case FingerprintComputed():
             hashes = (f"looks {event.phash}" if event.phash else "", f"pixels {(event.pixels or '')[:16]}")
             return _noted(", ".join(text for text in hashes if text.split()[1:]) or "no hash", event.notes)
+        case AssetTagged():
+            return _noted(_tagged(event), event.notes)
+        case ContentModerated():
+            saw = f" ({', '.join(event.labels)})" if event.labels else ""
+            return f"{event.verdict}: score {event.score:.3f}{saw}, by {event.model.name} {event.model.version}"
+        case ModerationRuled():
+            return f"{event.verdict or 'as the model says'}, by a person: {event.reason}"
+        case ModerationPolicySet():
+            return f"blurred from {_score(event.policy.blur)}, held from {_score(event.policy.hold)}"
         case LookalikesFound():
             return _lookalikes(event)
         case FacesDetected():
@@ -320,6 +333,21 @@ def _lookalikes(event: LookalikesFound) -> str:
         for match in event.matches
     ]
     return ", ".join((*found, "and more")) if event.more else ", ".join(found) or "no other asset looks like it"
+
+
+def _score(least: float | None) -> str:
+    return "no score" if least is None else f"score {least:g}"
+
+
+def _tagged(event: AssetTagged) -> str:
+    surest: dict[str, float] = {}
+    for tag in event.tags:
+        surest[tag.name] = max(tag.confidence, surest.get(tag.name, 0.0))
+    said = ", ".join(f"{name} {confidence:.0%}" for name, confidence in list(surest.items())[:8])
+    more = f" and {len(surest) - 8} more" if len(surest) > 8 else ""
+    by = ", ".join(f"{model.name} {model.version}" for model in event.models)
+    cost = sum(model.cost_microusd for model in event.models)
+    return f"{said or 'nothing that is sure enough'}{more}; by {by}" + (f", ${cost / 1e6:.4f}" if cost else "")
 
 
 def _noted(text: str, notes: Iterable[str]) -> str:

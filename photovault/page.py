@@ -26,6 +26,8 @@ _HEAD = """<!doctype html>
 main { display: flex; flex-wrap: wrap; gap: 12px; margin: 16px }
 h1 { margin: 16px; font-size: 20px }
 figure { margin: 0; width: 256px }
+img.blurred { filter: blur(16px); clip-path: inset(0) }
+img.blurred:hover { filter: none }
 img { height: 192px; max-width: 256px; object-fit: contain; background: #8882 }
 figcaption { overflow-wrap: anywhere }
 a { position: relative; display: inline-block }
@@ -87,11 +89,12 @@ def _figure(item: Mapping[str, Any], folder: Path) -> str:
     small, large = item["renditions"]["small"], item["renditions"]["large"]
     about = ", ".join(filter(None, (taken_text(item, 16), place_text(item), item["camera"])))
     name = escape(item["file_name"])
+    blurred = ' class="blurred"' if item.get("moderation") == "blur" else ""
     mark = f"<b>{escape(marks(item))}</b>" if marks(item) else ""
     return (
         f'<figure><a href="{_link(large["path"], folder)}">'
-        f'<img loading="lazy" src="{_link(small["path"], folder)}" width="{small["width"]}" height="{small["height"]}" '
-        f'alt="{name}">{_of_video(item, folder)}{mark}</a>'
+        f'<img{blurred} loading="lazy" src="{_link(small["path"], folder)}" '
+        f'width="{small["width"]}" height="{small["height"]}" alt="{name}">{_of_video(item, folder)}{mark}</a>'
         f"<figcaption>{name}<br><small>{escape(about)}</small></figcaption></figure>\n"
     )
 

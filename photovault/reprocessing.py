@@ -3,8 +3,10 @@ again what was parked."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Protocol
+import operator
+import re
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Protocol
 
 from msgspec import Struct
 
@@ -27,6 +29,8 @@ class Selection(Struct, frozen=True):
     assets: tuple[str, ...] = ()
     failed: bool = False
     older_than: int | None = None
+    skipped: bool = False
+    where: str | None = None  # a condition on the models that were asked: "model < 2", "nanodet < 1.5"
     everything: bool = False
 
 
@@ -42,8 +46,11 @@ def reprocess(vault: Vault, step: str, selection: Selection, reason: str, *, dry
     if not reason.strip() or len(reason) > 2000:
         raise InvalidInput("a reason has 1 to 2,000 characters")
     named = [find_asset(vault, text) for text in selection.assets]
-    if not named and not (selection.failed or selection.older_than is not None or selection.everything):
-        raise InvalidInput("say which assets: name them, or give --failed, --older-than VERSION or --all")
+    chosen = selection.failed or selection.skipped or selection.everything
+    if not named and not (chosen or selection.older_than is not None or selection.where is not None):
+        raise InvalidInput(
+            "say which assets: name them, or give --failed, --skipped, --older-than VERSION, --where CONDITION or --all"
+        )
     asked = []
     for stream in named or list(_matching(vault, step, selection)):
         try:
@@ -58,6 +65,7 @@ def reprocess(vault: Vault, step: str, selection: Selection, reason: str, *, dry
 def _matching(vault: Vault, step: str, selection: Selection) -> Iterator[str]:
     projection, table = vault.generations.active("processing")
     owner = vault.settings.owner
+    asked_by = condition(selection.where) if selection.where is not None else None
     cursor: str | None = None
     while True:
         page = vault.views.query(table, owner, limit=_PAGE, cursor=cursor)
@@ -67,11 +75,48 @@ def _matching(vault: Vault, step: str, selection: Selection) -> Iterator[str]:
             failed = any(made.status in ("failed", "given_up") for made in runs)
             failed = failed or (state.state == "quarantined" and step == "validate")
             older = selection.older_than is not None and any(0 < made.version < selection.older_than for made in runs)
-            if selection.everything or (selection.failed and failed) or older:
+            skipped = selection.skipped and any(made.status == "skipped" for made in runs)
+            by_model = asked_by is not None and any(asked_by(made.models) for made in runs)
+            if selection.everything or (selection.failed and failed) or older or skipped or by_model:
                 yield asset_stream(owner, row.key)
         cursor = page.cursor
         if cursor is None:
             return
+
+
+_CONDITION = re.compile(r"\s*([a-z0-9][a-z0-9._-]*)\s*(<=|>=|!=|<|>|=)\s*([0-9][A-Za-z0-9._-]*)\s*", re.ASCII)
+_COMPARE: dict[str, Callable[[Any, Any], bool]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "=": operator.eq,
+    "!=": operator.ne,
+}
+
+
+def condition(text: str) -> Callable[[Sequence[str]], bool]:
+    """A test of recorded models ("nanodet 1"): whether one of them is meant by `NAME OPERATOR VERSION`, where the name
+    `model` means every model. Versions are compared number by number: 1.10 is later than 1.9.
+
+    Raises:
+        InvalidInput: it is no such condition.
+    """
+    read = _CONDITION.fullmatch(text)
+    if read is None:
+        raise InvalidInput(f"{text!r} is no condition: write 'model < 2', or 'nanodet < 2'; < <= > >= = != are known")
+    name, compare, version = read[1], _COMPARE[read[2]], _version(read[3])
+
+    def holds(models: Sequence[str]) -> bool:
+        named = (model.rpartition(" ") for model in models)
+        return any(name in ("model", model) and compare(_version(recorded), version) for model, _, recorded in named)
+
+    return holds
+
+
+def _version(text: str) -> list[tuple[int, str]]:
+    parts = re.findall(r"\d+|[A-Za-z]+", text)
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in parts]
 
 
 class Worked(Protocol):

@@ -19,7 +19,7 @@ from domain.errors import NotFound, PhotoVaultError
 from domain.eventstore import EventStore, utc_now
 from domain.faces import FaceAnalyzer
 from domain.parking import Parking
-from domain.ports import Lookalikes, MediaEngine, Scanner
+from domain.ports import Lookalikes, MediaEngine, Moderator, Scanner, Tagger
 from domain.scanning import NoScanner
 from events_schema.codec import EventCodec
 from photovault.config import RenditionOptions, Settings
@@ -115,6 +115,20 @@ class Vault:
         return ClamdScanner(self.settings.clamd)
 
     @cached_property
+    def tagger(self) -> Tagger | None:
+        """Says what pictures show; None without models, or without what they run on."""
+        from photovault.recognition import tagger_of
+
+        return tagger_of(self.checkpoints, clock=self.clock)
+
+    @cached_property
+    def moderator(self) -> Moderator | None:
+        """Says what is not safe for everybody; None without the model."""
+        from photovault.recognition import moderator_of
+
+        return moderator_of(self.checkpoints, clock=self.clock)
+
+    @cached_property
     def worker(self) -> Worker:
         """Runs the steps."""
         from adapters.geo.places import OfflineGeocoder
@@ -131,6 +145,8 @@ class Vault:
             geocoder=OfflineGeocoder(),
             scanner=self.scanner,
             serving=self.settings.serving,
+            moderator=self.moderator,
+            tagger=self.tagger,
             faces=self.faces,
             people=self.people,
         )

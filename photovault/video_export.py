@@ -67,6 +67,10 @@ def _check(asset: Asset, serving: Serving) -> None:
             f"asset {asset.id} is not given out: no scanner has called it clean; "
             f"`photovault reprocess {asset.id} --step validate` scans it again"
         )
+    if asset.shown == "hold":
+        raise PhotoVaultError(
+            f"asset {asset.id} is held by moderation: `photovault moderation rule {asset.id} allow` gives it out"
+        )
     step = asset.steps.get("transcode")
     if asset.transcoded is None and (step is None or step.status != "skipped"):
         raise PhotoVaultError(

@@ -15,6 +15,7 @@ from msgspec import NODEFAULT, Struct, structs
 
 from domain.commits import Commit, Recorded, split_stream
 from domain.events import Event
+from domain.moderation import Verdict
 from domain.ports import Row, ViewTable
 from domain.scanning import Safety
 
@@ -96,6 +97,10 @@ class Projection(Generic[S]):
 
     def safety(self, state: S) -> Safety | None:
         """How safe the file behind a row is known to be; None where rows show nothing of files."""
+        return None
+
+    def verdict(self, state: S) -> Verdict | None:
+        """How the file's pictures may be shown, by moderation; None while nobody has judged them."""
         return None
 
     def withhold(self, state: S) -> S:

@@ -9,10 +9,13 @@ from msgspec import Struct, structs
 from domain.commits import Commit
 from domain.events import (
     AssetProcessed,
+    AssetTagged,
     AssetUploaded,
+    ContentModerated,
     FileQuarantined,
     FileValidated,
     MetadataExtracted,
+    ModerationRuled,
     PlaceResolved,
     PosterExtracted,
     RenditionsGenerated,
@@ -22,9 +25,14 @@ from domain.events import (
     VideoAnalyzed,
     VideoTranscoded,
 )
+from domain.moderation import Verdict, standing
 from domain.scanning import Safety
 from projections.base import Locate, Projection
 from projections.stacking import Placement, main_of, parts_of, placed
+from projections.tagged import SeenTag, summary
+
+_TAGS = 10
+"""Of one picture, on its row; the view `tagged` has more."""
 
 
 class Picture(Struct, frozen=True, array_like=True, gc=False):
@@ -81,6 +89,9 @@ class GalleryItem(Struct, frozen=True, array_like=True):
     safety: Safety = "unknown"
     motion: Motion | None = None
     stacks: dict[str, Placement] = {}  # where it stands, by stack
+    tags: tuple[SeenTag, ...] = ()  # the surest
+    verdict: Verdict | None = None  # of the model, under the owner's policy
+    ruled: Verdict | None = None  # by a person
 
 
 def _uploaded(item: GalleryItem, event: AssetUploaded, commit: Commit) -> GalleryItem:
@@ -153,6 +164,18 @@ def _skipped(item: GalleryItem, event: StepSkipped, commit: Commit) -> GalleryIt
     return structs.replace(item, plays="original") if event.run.step == "transcode" else item
 
 
+def _tagged(item: GalleryItem, event: AssetTagged, commit: Commit) -> GalleryItem:
+    return structs.replace(item, tags=summary(event.tags, _TAGS))
+
+
+def _moderated(item: GalleryItem, event: ContentModerated, commit: Commit) -> GalleryItem:
+    return structs.replace(item, verdict=event.verdict)
+
+
+def _ruled(item: GalleryItem, event: ModerationRuled, commit: Commit) -> GalleryItem:
+    return structs.replace(item, ruled=event.verdict)
+
+
 def _processed(item: GalleryItem, event: AssetProcessed, commit: Commit) -> GalleryItem:
     return structs.replace(item, state=event.state)
 
@@ -173,6 +196,7 @@ def _quarantined(item: GalleryItem, event: FileQuarantined, commit: Commit) -> G
         stream=None,
         safety="refused",
         motion=None,
+        tags=(),
     )
 
 
@@ -187,7 +211,7 @@ class Gallery(Projection[GalleryItem]):
     """An owner's assets by the time they were taken, and by state."""
 
     name = "gallery"
-    version = 5
+    version = 6
     about = "an owner's timeline: one row an asset, with date, place, camera and pictures"
     indexes = ("timeline", "state")
     state = GalleryItem
@@ -202,6 +226,9 @@ class Gallery(Projection[GalleryItem]):
         PosterExtracted: _poster,
         VideoTranscoded: _transcoded,
         StepSkipped: _skipped,
+        AssetTagged: _tagged,
+        ContentModerated: _moderated,
+        ModerationRuled: _ruled,
         AssetProcessed: _processed,
         ReprocessRequested: _again,
         Stacked: _stacked,
@@ -216,6 +243,10 @@ class Gallery(Projection[GalleryItem]):
     def safety(self, state: GalleryItem) -> Safety:
         """See `Projection.safety`."""
         return state.safety
+
+    def verdict(self, state: GalleryItem) -> Verdict | None:
+        """See `Projection.verdict`."""
+        return standing(state.verdict, state.ruled)
 
     def withhold(self, state: GalleryItem) -> GalleryItem:
         """Without pictures, and without the placeholder, which is a small picture too."""
@@ -258,6 +289,7 @@ class Gallery(Projection[GalleryItem]):
             },
             "stacked_under": main_of(state.stacks),
             "parts": parts_of(state.stacks),
+            "tags": [structs.asdict(tag) for tag in state.tags],
         }
 
 

@@ -7,6 +7,7 @@ from msgspec import Struct, structs
 from domain.commits import Commit
 from domain.events import (
     AssetProcessed,
+    AssetTagged,
     AssetUploaded,
     FileValidated,
     MetadataExtracted,
@@ -17,6 +18,7 @@ from domain.events import (
 )
 from projections.base import Projection, Totals
 from projections.stacking import Placement, main_of, placed
+from projections.tagged import names_of, summary
 
 
 class Contribution(Struct, frozen=True, array_like=True):
@@ -38,6 +40,7 @@ class Contribution(Struct, frozen=True, array_like=True):
     saved_bytes: int = 0
     motion_bytes: int = 0
     stacks: dict[str, Placement] = {}
+    tags: tuple[str, ...] = ()  # names that it is found by
 
 
 def _uploaded(state: Contribution, event: AssetUploaded, commit: Commit) -> Contribution:
@@ -81,6 +84,10 @@ def _analyzed(state: Contribution, event: VideoAnalyzed, commit: Commit) -> Cont
     return structs.replace(state, duration_ms=event.duration_ms or 0)
 
 
+def _tagged(state: Contribution, event: AssetTagged, commit: Commit) -> Contribution:
+    return structs.replace(state, tags=names_of(summary(event.tags)))
+
+
 def _processed(state: Contribution, event: AssetProcessed, commit: Commit) -> Contribution:
     return structs.replace(state, state=event.state)
 
@@ -90,8 +97,8 @@ class Library(Projection[Contribution]):
     well, and not again what stands behind another asset."""
 
     name = "library"
-    version = 3
-    about = "an owner's totals: assets and bytes, by kind, year, camera and country"
+    version = 4
+    about = "an owner's totals: assets and bytes, by kind, year, camera, country and tag"
     has_totals = True
     state = Contribution
     on = {
@@ -101,6 +108,7 @@ class Library(Projection[Contribution]):
         PlaceResolved: _named,
         RenditionsGenerated: _rendered,
         VideoAnalyzed: _analyzed,
+        AssetTagged: _tagged,
         AssetProcessed: _processed,
         Stacked: _stacked,
     }
@@ -138,4 +146,6 @@ class Library(Projection[Contribution]):
                 totals[f"camera:{state.camera[:200]}"] = {"assets": 1}
             if state.country:
                 totals[f"country:{state.country[:200]}"] = {"assets": 1}
+            for tag in state.tags:
+                totals[f"tag:{tag}"] = {"assets": 1}
         return totals

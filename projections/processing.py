@@ -7,9 +7,11 @@ from msgspec import Struct
 from domain.commits import Commit
 from domain.events import (
     AssetProcessed,
+    AssetTagged,
     AssetUploaded,
     ChunkEncoded,
     ChunksEncoded,
+    ContentModerated,
     Event,
     FacesDetected,
     FacesIdentified,
@@ -48,6 +50,7 @@ class StepProgress(Struct, frozen=True, array_like=True, gc=False):
     error: str | None = None
     reason: str | None = None
     next_attempt_at: str | None = None
+    models: tuple[str, ...] = ()  # that were asked: "nanodet 1"
 
 
 class Processing(Struct, frozen=True, array_like=True):
@@ -103,6 +106,12 @@ def _done(state: Processing, event: Outcome, commit: Commit) -> Processing:
     return _ended(state, event, commit, "done")
 
 
+def _recognised(state: Processing, event: AssetTagged | ContentModerated, commit: Commit) -> Processing:
+    models = event.models if isinstance(event, AssetTagged) else (event.model,)
+    named = tuple(f"{model.name} {model.version}" for model in models)
+    return _ended(state, event, commit, "done", models=named)
+
+
 def _skipped(state: Processing, event: StepSkipped, commit: Commit) -> Processing:
     return _ended(state, event, commit, "skipped", reason=event.reason)
 
@@ -127,12 +136,13 @@ def _ended(
     error: str | None = None,
     reason: str | None = None,
     again: str | None = None,
+    models: tuple[str, ...] = (),
 ) -> Processing:
     """One attempt came to an end: replay spends half of this view's time here, so it builds each struct once."""
     run = event.run
     steps = _waiting(state, event, commit)
     steps[run.step] = StepProgress(
-        status, commit.recorded_us, run.attempt, run.version, run.duration_ms, error, reason, again
+        status, commit.recorded_us, run.attempt, run.version, run.duration_ms, error, reason, again, models
     )
     return _changed(state, commit, steps, state.state)
 
@@ -183,6 +193,8 @@ class ProcessingView(Projection[Processing]):
         PosterExtracted: _poster,
         FingerprintComputed: _done,
         LookalikesFound: _done,
+        AssetTagged: _recognised,
+        ContentModerated: _recognised,
         FacesDetected: _done,
         FacesIdentified: _done,
         TranscodePlanned: _planned,

@@ -9,12 +9,15 @@ from msgspec import Struct, structs
 from domain.commits import Commit
 from domain.events import (
     AssetUploaded,
+    ContentModerated,
     FileQuarantined,
     FileValidated,
+    ModerationRuled,
     PosterExtracted,
     RenditionsGenerated,
     VideoTranscoded,
 )
+from domain.moderation import Verdict, standing
 from domain.scanning import Safety
 from projections.base import Locate, Projection
 
@@ -42,6 +45,8 @@ class RenditionSet(Struct, frozen=True, array_like=True):
     web: tuple[Picture, ...] = ()  # a video's MP4 that plays everywhere, and the playlists of its stream's renditions
     stream: str | None = None  # HLS master playlist's blob
     safety: Safety = "unknown"
+    verdict: Verdict | None = None
+    ruled: Verdict | None = None  # by a person
 
 
 def _uploaded(state: RenditionSet, event: AssetUploaded, commit: Commit) -> RenditionSet:
@@ -72,6 +77,14 @@ def _transcoded(state: RenditionSet, event: VideoTranscoded, commit: Commit) -> 
     return structs.replace(state, web=tuple(made), stream=event.master)
 
 
+def _moderated(state: RenditionSet, event: ContentModerated, commit: Commit) -> RenditionSet:
+    return structs.replace(state, verdict=event.verdict)
+
+
+def _ruled(state: RenditionSet, event: ModerationRuled, commit: Commit) -> RenditionSet:
+    return structs.replace(state, ruled=event.verdict)
+
+
 def _quarantined(state: RenditionSet, event: FileQuarantined, commit: Commit) -> RenditionSet:
     return structs.replace(state, renditions=(), thumbhash=None, of_video=(), web=(), stream=None, safety="refused")
 
@@ -80,7 +93,7 @@ class Renditions(Projection[RenditionSet]):
     """Pictures by asset."""
 
     name = "renditions"
-    version = 4
+    version = 5
     about = "every picture and video made of an asset: name, format, size, where it is"
     state = RenditionSet
     on = {
@@ -90,11 +103,17 @@ class Renditions(Projection[RenditionSet]):
         PosterExtracted: _poster,
         VideoTranscoded: _transcoded,
         FileQuarantined: _quarantined,
+        ContentModerated: _moderated,
+        ModerationRuled: _ruled,
     }
 
     def safety(self, state: RenditionSet) -> Safety:
         """See `Projection.safety`."""
         return state.safety
+
+    def verdict(self, state: RenditionSet) -> Verdict | None:
+        """See `Projection.verdict`."""
+        return standing(state.verdict, state.ruled)
 
     def withhold(self, state: RenditionSet) -> RenditionSet:
         """Without anything made of it, and without the way to the original."""

@@ -1,4 +1,5 @@
-"""The one way from a row to a person: what the serving policy does not allow is withheld."""
+"""The one way from a row to a person: what the serving policy does not allow is withheld, and what
+moderation holds; `moderation` is `blur` where a page blurs the picture until somebody asks for it."""
 
 from __future__ import annotations
 
@@ -17,5 +18,6 @@ def served(projection: Projection[Any], row: Row, locate: Locate, serving: Servi
     safety = projection.safety(state)
     if safety is None:
         return projection.show(state, locate)
-    open_to = state if serving.allows(safety) else projection.withhold(state)
-    return projection.show(open_to, locate) | {"withheld": open_to != state}
+    verdict = projection.verdict(state)
+    open_to = state if serving.allows(safety) and verdict != "hold" else projection.withhold(state)
+    return projection.show(open_to, locate) | {"withheld": open_to != state, "moderation": verdict}

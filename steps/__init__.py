@@ -13,7 +13,7 @@ from domain.eventstore import EventStore
 from domain.faces import FaceAnalyzer
 from domain.metadata import ZoneOf
 from domain.people import FaceMemory
-from domain.ports import BlobStore, Geocoder, Lookalikes, MediaEngine, Scanner
+from domain.ports import BlobStore, Geocoder, Lookalikes, MediaEngine, Moderator, Scanner, Tagger
 from domain.scanning import NoScanner, Serving
 
 __all__ = ["Ports", "StepFunction", "Steps"]
@@ -31,6 +31,8 @@ class Ports(Struct, frozen=True):
     geocoder: Geocoder | None = None  # None: places are not named
     scanner: Scanner = NoScanner()
     serving: Serving = Serving()
+    moderator: Moderator | None = None  # None: pictures are not moderated
+    tagger: Tagger | None = None  # None: pictures are not tagged
     faces: FaceAnalyzer | None = None  # None: no model is installed
     people: FaceMemory | None = None  # None: this vault keeps no faces
 

@@ -8,8 +8,10 @@ from steps.faces import find_faces
 from steps.fingerprint import fingerprint
 from steps.identify import identify
 from steps.metadata import extract_metadata
+from steps.moderation import moderate
 from steps.place import resolve_place
 from steps.renditions import make_renditions
+from steps.tags import tag
 from steps.transcode import encode_part, join, plan_transcode
 from steps.validate import validate
 from steps.video import analyze_video
@@ -22,6 +24,8 @@ STEP_FUNCTIONS: Steps = {
     "video": analyze_video,
     "fingerprint": fingerprint,
     "duplicates": find_duplicates,
+    "tags": tag,
+    "moderation": moderate,
     "faces": find_faces,
     "identify": identify,
     "transcode": plan_transcode,

@@ -111,6 +111,11 @@ class Aws:
         asks is tried again by itself."""
         return self._client("lambda", read_timeout=SCAN_SECONDS, retries={"mode": "standard", "total_max_attempts": 1})
 
+    @property
+    def rekognition(self) -> Any:
+        """The Rekognition client; it slows down by itself when it is throttled."""
+        return self._client("rekognition", retries={"mode": "adaptive", "total_max_attempts": MAX_ATTEMPTS})
+
     def _client(self, service: str, **options: Any) -> Any:
         with self._lock:
             if service not in self._clients:

@@ -29,7 +29,7 @@ from adapters.aws.views import DynamoViewStore
 from domain.errors import InvalidInput
 from domain.eventstore import EventStore, utc_now
 from domain.parking import Parking
-from domain.ports import MediaEngine, Scanner, ViewStore, ViewTable
+from domain.ports import MediaEngine, Moderator, Scanner, Tagger, ViewStore, ViewTable
 from domain.scanning import NoScanner, Serving
 from events_schema.codec import EventCodec
 from photovault.config import RenditionOptions, Settings, serving_policy
@@ -215,6 +215,20 @@ class Cloud:
         return FunctionScanner(self.aws, self.settings.scan_function, self.settings.originals_bucket)
 
     @cached_property
+    def tagger(self) -> Tagger | None:
+        """Says what pictures show; None without models in the function."""
+        from photovault.recognition import tagger_of
+
+        return tagger_of(self.checkpoints, aws=self.aws, clock=self.clock)
+
+    @cached_property
+    def moderator(self) -> Moderator | None:
+        """Says what is not safe for everybody; None without the model."""
+        from photovault.recognition import moderator_of
+
+        return moderator_of(self.checkpoints, aws=self.aws, clock=self.clock)
+
+    @cached_property
     def worker(self) -> Worker:
         """Runs steps."""
         from adapters.geo.places import OfflineGeocoder
@@ -233,6 +247,8 @@ class Cloud:
             geocoder=OfflineGeocoder(),
             scanner=self.scanner,
             serving=self.settings.serving,
+            moderator=self.moderator,
+            tagger=self.tagger,
         )
         return Worker(STEP_FUNCTIONS, ports, self.clock)
 

@@ -8,7 +8,19 @@ import sys
 from collections.abc import Sequence
 
 from domain.errors import InvalidInput, PhotoVaultError
-from photovault.cli import browse, cloud, cost, history, likeness, models, people, process, upkeep, video
+from photovault.cli import (
+    browse,
+    cloud,
+    cost,
+    history,
+    likeness,
+    models,
+    moderation,
+    people,
+    process,
+    upkeep,
+    video,
+)
 from photovault.cli.app import app
 from photovault.cli.output import error_line
 
@@ -25,6 +37,7 @@ cost.register(app)
 cloud.register(app)
 video.register(app)
 models.register(app)
+moderation.register(app)
 people.register(app)
 
 

@@ -20,6 +20,7 @@ from photovault.page import marks, place_text, taken_text, write_page
 from photovault.rebuilding import at_moment
 from photovault.runtime import catch_up
 from photovault.sealing import verify_history
+from photovault.tagged import tagged_page
 from photovault.vault import Vault
 from projections import Projection
 from projections.files import PATHS
@@ -48,6 +49,9 @@ def query(
     since: Annotated[str | None, typer.Option(help="gallery: taken at this local time or later: 2008-10.")] = None,
     until: Annotated[str | None, typer.Option(help="gallery: taken before this local time.")] = None,
     oldest_first: Annotated[bool, typer.Option("--oldest-first", help="gallery: turn the order round.")] = False,
+    tag: Annotated[
+        str | None, typer.Option(help="gallery: only what shows this: cat, or animal; also a word like kitten.")
+    ] = None,
     asset: Annotated[str | None, typer.Option(help="Only this asset: id, prefix or path.")] = None,
     everything: Annotated[
         bool, typer.Option("--all", help="gallery: every file, also those shown as one with another; in order of id.")
@@ -75,6 +79,9 @@ def query(
             "as_of",
             *(["html", "sheet"] if view == "gallery" else ()),
         )
+    elif view == "gallery" and tag is not None:
+        others = ("since", "until", "oldest_first", "limit", "cursor", "html", "sheet")
+        refuse_others(context, "query gallery --tag", "view", "tag", *others)
     elif view == "gallery" and everything:
         refuse_others(context, "query gallery --all", "view", "everything", "as_of", "limit", "cursor", "html", "sheet")
     elif view != "gallery":
@@ -91,6 +98,10 @@ def query(
         if asset is not None:
             key = find_asset(vault, asset).rpartition("#")[2]
             page = views.query(view_table, vault.settings.owner, low=key, high=key + "\0", limit=1)
+        elif view == "gallery" and tag is not None:
+            page = tagged_page(
+                vault, tag, since=since, until=until, oldest_first=oldest_first, limit=limit, cursor=cursor
+            )
         elif view == "gallery" and everything:
             page = views.query(view_table, vault.settings.owner, limit=limit, cursor=cursor)
         elif view == "gallery":

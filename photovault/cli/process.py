@@ -95,6 +95,13 @@ def reprocess_command(
     older_than: Annotated[
         int | None, typer.Option(help="All assets where the step was last done by an older version than this.")
     ] = None,
+    skipped: Annotated[bool, typer.Option("--skipped", help="All assets where the step was skipped.")] = False,
+    where: Annotated[
+        str | None,
+        typer.Option(
+            help="All assets whose result is of such a model: 'model < 2', 'nanodet < 2'.", metavar="CONDITION"
+        ),
+    ] = None,
     everything: Annotated[bool, typer.Option("--all", help="All assets that have come as far as the step.")] = False,
     reason: Annotated[str, typer.Option(help="Why; it is kept in the history.")] = "asked for on the command line",
     dry_run: Annotated[
@@ -104,7 +111,7 @@ def reprocess_command(
 ) -> None:
     """Ask for a step to run again. What it finds is appended to the history; nothing recorded before is changed."""
     with open_vault(context) as vault:
-        selection = Selection(tuple(assets or ()), failed=failed, older_than=older_than, everything=everything)
+        selection = Selection(tuple(assets or ()), failed, older_than, skipped, where, everything)
         asked = reprocess(vault, step, selection, reason, dry=dry_run)
         if not dry_run:
             catch_up(vault)

@@ -14,8 +14,10 @@ from domain.commits import Cause, Commit, Recorded, derive_id, to_us
 from domain.events import (
     AssetProcessed,
     AssetSeenAgain,
+    AssetTagged,
     AssetUploaded,
     ChunkEncoded,
+    ContentModerated,
     DuplicateFound,
     Event,
     FileQuarantined,
@@ -23,6 +25,7 @@ from domain.events import (
     FingerprintComputed,
     LookalikesFound,
     MetadataExtracted,
+    ModerationRuled,
     PlaceResolved,
     PosterExtracted,
     Preview,
@@ -41,7 +44,9 @@ from domain.events import (
 from domain.eventstore import EventStore
 from domain.likeness import ALGORITHM, Lookalike
 from domain.media import Camera, Position, TakenAt
+from domain.moderation import Policy, Verdict
 from domain.pipeline import STEPS
+from domain.recognition import Box, ModelUse, Tag
 from domain.streaming import ChunkFile, Part, Rung, Segment, StreamRendition, VideoFile
 from domain.video import AudioTrack, VideoQuality, VideoTrack
 
@@ -240,6 +245,27 @@ def fingerprint(attempt: int = 1, **changes: Any) -> FingerprintComputed:
 def lookalikes(*matches: Lookalike, attempt: int = 1) -> LookalikesFound:
     """What a search came to: nothing, unless told."""
     return LookalikesFound(run=run("duplicates", attempt), matches=matches)
+
+
+def tagged(*names: str, version: str = "1", attempt: int = 1, **changes: Any) -> AssetTagged:
+    """Things that a detector saw, each a little less surely than the one before; a cat unless told otherwise."""
+    tags = tuple(
+        Tag(name, "object", round(0.9 - at / 100, 2), f"nanodet {version}", Box(0.1, 0.1, 0.5, 0.5))
+        for at, name in enumerate(names or ("cat",))
+    )
+    fields: dict[str, Any] = {"tags": tags, "models": (ModelUse("nanodet", version),), "vector": sha("vector")}
+    return AssetTagged(run=run("tags", attempt), **fields | changes)
+
+
+def moderated(verdict: Verdict = "allow", score: float = 0.01, version: str = "1") -> ContentModerated:
+    """What became of a picture under the default policy."""
+    model = ModelUse("open-nsfw", version)
+    return ContentModerated(run=run("moderation"), score=score, verdict=verdict, policy=Policy(), model=model)
+
+
+def ruled(verdict: Verdict | None) -> ModerationRuled:
+    """A person says what becomes of a picture."""
+    return ModerationRuled(verdict=verdict, reason="our own beach")
 
 
 def planned(parts: int = 2, **changes: Any) -> TranscodePlanned:

@@ -1,0 +1,127 @@
+"""Which models or services recognise things; chosen here for one machine and for AWS alike."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from domain.budget import Budget
+from domain.errors import InvalidInput, PhotoVaultError
+from domain.eventstore import utc_now
+from domain.ports import Checkpoints, Moderator, Tagger
+from photovault.config import models_folder
+
+if TYPE_CHECKING:
+    from adapters.aws.connection import Aws
+
+__all__ = ["RecognitionOptions", "moderator_of", "tagger_of"]
+
+_CHOICES = ("models", "rekognition", "off")
+_ARN = re.compile(r"arn:aws[a-z-]*:rekognition:[a-z0-9-]+:[0-9]{12}:project/[A-Za-z0-9._/-]{1,400}", re.ASCII)
+
+
+class RecognitionOptions(Struct, frozen=True):
+    """Who recognises things, and what it may cost."""
+
+    tagger: str = "models"
+    moderator: str = "models"
+    cap_microusd: int = 5_000_000
+    custom_model: str | None = None
+
+    @staticmethod
+    def of(environment: Mapping[str, str] = os.environ) -> RecognitionOptions:
+        """Read `PHOTOVAULT_TAGGER` and `PHOTOVAULT_MODERATOR` (`models`, `rekognition` or `off`; default: models),
+        `PHOTOVAULT_REKOGNITION_CAP_USD` (a month; default: 5) and `PHOTOVAULT_REKOGNITION_CUSTOM` (ARN of a version of
+        a Custom Labels project).
+
+        Raises:
+            InvalidInput: a value can't be used; says which and why.
+        """
+        chosen = {}
+        for name in ("PHOTOVAULT_TAGGER", "PHOTOVAULT_MODERATOR"):
+            chosen[name] = environment.get(name) or "models"
+            if chosen[name] not in _CHOICES:
+                raise InvalidInput(f"{name} is {chosen[name]!r}; it takes {', '.join(_CHOICES)}")
+        cap = environment.get("PHOTOVAULT_REKOGNITION_CAP_USD") or "5"
+        if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,2})?", cap, re.ASCII):
+            raise InvalidInput(f"PHOTOVAULT_REKOGNITION_CAP_USD is {cap!r}; it takes dollars, like 5 or 2.50")
+        custom = environment.get("PHOTOVAULT_REKOGNITION_CUSTOM") or None
+        if custom is not None and not _ARN.fullmatch(custom):
+            raise InvalidInput(f"PHOTOVAULT_REKOGNITION_CUSTOM is {custom!r}; it takes the ARN of a project's version")
+        cents = round(float(cap) * 100)
+        return RecognitionOptions(chosen["PHOTOVAULT_TAGGER"], chosen["PHOTOVAULT_MODERATOR"], cents * 10_000, custom)
+
+
+def tagger_of(
+    checkpoints: Checkpoints,
+    environment: Mapping[str, str] = os.environ,
+    aws: Aws | None = None,
+    clock: Callable[[], datetime] = utc_now,
+) -> Tagger | None:
+    """What tags pictures: the installed models, and the user's own in `custom/` beside them, or Rekognition; None where
+    they can't run, or by `off`.
+
+    Raises:
+        InvalidInput: a setting, or a manifest of the user's, can't be used.
+    """
+    options = RecognitionOptions.of(environment)
+    if options.tagger == "rekognition":
+        budget = _budget(options, checkpoints, clock)
+        from adapters.aws.rekognition import RekognitionTagger
+
+        return RekognitionTagger(aws or _aws(), budget, custom_model=options.custom_model)
+    if options.tagger == "off" or not _can_run():
+        return None
+    from adapters.ml.custom import custom_models
+    from adapters.ml.store import ModelStore
+    from adapters.ml.vision import OnnxTagger
+
+    folder = models_folder(environment)
+    return OnnxTagger(ModelStore(folder), custom_models(folder / "custom"))
+
+
+def moderator_of(
+    checkpoints: Checkpoints,
+    environment: Mapping[str, str] = os.environ,
+    aws: Aws | None = None,
+    clock: Callable[[], datetime] = utc_now,
+) -> Moderator | None:
+    """What finds sensitive content: the installed model, or Rekognition; None where it can't run, or by `off`.
+
+    Raises:
+        InvalidInput: a setting can't be used.
+    """
+    options = RecognitionOptions.of(environment)
+    if options.moderator == "rekognition":
+        budget = _budget(options, checkpoints, clock)
+        from adapters.aws.rekognition import RekognitionModerator
+
+        return RekognitionModerator(aws or _aws(), budget)
+    if options.moderator == "off" or not _can_run():
+        return None
+    from adapters.ml.moderation import OnnxModerator
+    from adapters.ml.store import ModelStore
+
+    return OnnxModerator(ModelStore(models_folder(environment)))
+
+
+def _budget(options: RecognitionOptions, checkpoints: Checkpoints, clock: Callable[[], datetime]) -> Budget:
+    if find_spec("botocore") is None:
+        raise PhotoVaultError("Rekognition needs botocore, which is not installed: pip install 'photovault[aws]'")
+    return Budget(checkpoints, "rekognition", options.cap_microusd, clock)
+
+
+def _aws() -> Aws:
+    from adapters.aws.connection import Aws
+
+    return Aws()
+
+
+def _can_run() -> bool:
+    return all(find_spec(name) is not None for name in ("numpy", "PIL", "onnxruntime"))
