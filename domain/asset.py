@@ -16,8 +16,10 @@ from msgspec import Struct, structs
 from domain.commits import Cause, Recorded, derive_id, split_stream, stream_name
 from domain.errors import InvalidInput, MediaRejected
 from domain.events import (
+    AssetEmbedded,
     AssetProcessed,
     AssetSeenAgain,
+    AssetTagged,
     AssetUploaded,
     ChunkEncoded,
     ChunksEncoded,
@@ -87,6 +89,8 @@ class Asset(Struct, frozen=True):
     video: VideoAnalyzed | None = None
     poster: PosterExtracted | None = None
     fingerprint: FingerprintComputed | None = None
+    tagged: AssetTagged | None = None
+    embedded: AssetEmbedded | None = None
     faces: FacesDetected | None = None
     people: dict[int, FaceAssigned] = {}  # of those faces, by number
     rejected: frozenset[tuple[int, str]] = frozenset()  # (face, person): never that one
@@ -189,6 +193,10 @@ def _apply(asset: Asset, event: Event, event_id: str) -> Asset:
             changes["poster"] = event
         case FingerprintComputed():
             changes["fingerprint"] = event
+        case AssetTagged():
+            changes["tagged"] = event
+        case AssetEmbedded():
+            changes["embedded"] = event
         case FacesDetected():
             changes["faces"], changes["people"], changes["rejected"] = event, {}, frozenset()
         case FacesErased():

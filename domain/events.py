@@ -534,6 +534,18 @@ class AssetTagged(Outcome, frozen=True, kw_only=True):
     notes: Notes = ()
 
 
+class AssetEmbedded(Outcome, frozen=True, kw_only=True):
+    """The meaning of what is known of an asset in words (tags, caption, keywords), as one vector."""
+
+    WHEN = "After tags, when a model for text is installed and there are words."
+    BY = "embed"
+
+    vector: Annotated[str, _doc("Blob with the vector: float16, little-endian, of length 1.", min_length=1)]
+    dimensions: Annotated[int, _doc("How many numbers it has.", ge=1)]
+    words_sha256: Annotated[Sha256, _doc("Of the words and weights that it was made from: the same words, no new run.")]
+    model: Annotated[ModelUse, _doc("The model that was asked.")]
+
+
 class ContentModerated(Outcome, frozen=True, kw_only=True):
     """How likely a picture is not safe for everybody, and what its owner's policy makes of that. Nothing is deleted."""
 
@@ -821,6 +833,7 @@ EVENTS: tuple[type[Event], ...] = (
     ChunksEncoded,
     VideoTranscoded,
     AssetTagged,
+    AssetEmbedded,
     ContentModerated,
     ModerationRuled,
     FacesDetected,

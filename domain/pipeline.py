@@ -12,6 +12,7 @@ from functools import cache
 from msgspec import Struct
 
 from domain.events import (
+    AssetTagged,
     AssetUploaded,
     ChunksEncoded,
     Event,
@@ -64,6 +65,7 @@ PIPELINE: tuple[Step, ...] = (
     Step(name="duplicates", version=1, follows={FingerprintComputed: ALL_KINDS}, max_attempts=9),  # waits for a replay
     Step(name="tags", version=1, follows={RenditionsGenerated: ALL_KINDS}),
     Step(name="moderation", version=1, follows={RenditionsGenerated: ALL_KINDS}),
+    Step(name="embed", version=1, follows={AssetTagged: ALL_KINDS}),
     Step(name="faces", version=1, follows={RenditionsGenerated: ALL_KINDS}),
     Step(name="identify", version=1, follows={FacesDetected: ALL_KINDS}, max_attempts=9),  # waits for a replay
     Step(name="transcode", version=1, follows={VideoAnalyzed: VIDEOS}),

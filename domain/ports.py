@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
@@ -15,7 +15,10 @@ from domain.likeness import Lookup
 from domain.media import EmbeddedVideo, Hashed, Inspection, MotionFile, RawMetadata, RawSidecar, Rendered
 from domain.moderation import Moderated
 from domain.places import NearestPlace
+from domain.query import Query
 from domain.recognition import ModelUse, Recognised
+from domain.search import Entry as SearchEntry
+from domain.search import Found
 from domain.streaming import Encoded, Joined
 from domain.video import VideoReport
 
@@ -444,6 +447,66 @@ class Geocoder(Protocol):
     def nearest(self, latitude: float, longitude: float) -> NearestPlace:
         """The place that a position on Earth (degrees north and east) belongs to, however far away it is."""
         ...
+
+
+# --- search ----------------------------------------------------------------------------------------------------------
+
+
+class SearchIndex(Protocol):
+    """A copy of the search documents that can be searched, a generation of its own for each of the view's."""
+
+    def create(self, table: ViewTable) -> None:
+        """Make a generation's index; nothing when it is there."""
+        ...
+
+    def drop(self, table: ViewTable) -> None:
+        """Remove a generation's index; nothing when it is gone."""
+        ...
+
+    def put(self, table: ViewTable, entries: Sequence[SearchEntry], *, repair: bool = False) -> int:
+        """Write each document, or take it out, unless the index holds the same version or a later one (with `repair`,
+        a later one). Returns how many were written; the next search sees them."""
+        ...
+
+    def search(
+        self,
+        table: ViewTable,
+        owner: str,
+        query: Query,
+        *,
+        vector: Sequence[float] | None = None,
+        only: Collection[str] | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+        explain: bool = False,
+    ) -> Found:
+        """Documents of an owner that pass the query's filters, ranked by words, and by likeness to a vector when one
+        is given; without either, the newest first.
+
+        Args:
+            only: assets that may be found at all, besides the filters; None: all.
+            explain: say which field of a hit has which word.
+        Raises:
+            InvalidInput: the cursor is not one of this query's.
+            NotFound: there is no such index, or no asset that `like:` names.
+        """
+        ...
+
+    def suggest(self, table: ViewTable, owner: str, beginning: str, limit: int = 10) -> Sequence[str]:
+        """Tags, places, cameras and keywords of an owner's documents that begin so, the most frequent first."""
+        ...
+
+
+class TextEmbedder(Protocol):
+    """Turns words into a vector that is near for the same meaning."""
+
+    @property
+    def model(self) -> ModelUse:
+        """Name and version of the model."""
+        ...
+
+    def embed(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
+        """A vector of length 1 for each text."""
 
 
 # --- recognition -----------------------------------------------------------------------------------------------------

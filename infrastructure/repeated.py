@@ -235,6 +235,19 @@ def _statements(step: StepShape, own: str) -> list[str]:
               Resource: !GetAtt CheckpointTable.Arn
             """
         )
+    if step.asks:
+        found.append(
+            f"""
+            - Sid: AskRekognition # it knows no resources but models of one's own: AWS demands the wildcard
+              Effect: Allow
+              Action: [{", ".join(f"rekognition:{action}" for action in step.asks)}]
+              Resource: "*"
+            - Sid: Budget
+              Effect: Allow
+              Action: [dynamodb:GetItem, dynamodb:UpdateItem]
+              Resource: !GetAtt CheckpointTable.Arn
+            """
+        )
     return found
 
 

@@ -25,6 +25,7 @@ class StepShape(Struct, frozen=True, kw_only=True):
     storage_mb: int = LEAST_STORAGE_MB  # of /tmp
     storage_why: str = ""
     originals: bool = True  # whether it reads what was uploaded
+    asks: tuple[str, ...] = ()  # of Rekognition, when the configuration says so; it then keeps a budget
     views: tuple[str, ...] = ()  # projections whose rows it reads, and writes before it does
     capped: bool = True  # by MaxConcurrency, where runs are long; 5 connections poll such a queue, else 2
     why: str  # the numbers that memory and time were chosen from
@@ -119,6 +120,7 @@ Waits for some 45 ranges of an index, 16 at a time; NumPy and decoders are not n
     StepShape(
         name="tags",
         about="What a picture shows: things, scenes, activities",
+        asks=("DetectLabels", "DetectCustomLabels"),
         layers=("arrays",),
         originals=False,
         memory_mb=1769,
@@ -130,6 +132,7 @@ thread, so one whole processor.""",
     StepShape(
         name="moderation",
         about="How likely a picture is not safe for everybody",
+        asks=("DetectModerationLabels",),
         layers=("arrays",),
         originals=False,
         memory_mb=1769,
@@ -137,6 +140,17 @@ thread, so one whole processor.""",
         why="""\
 Without a model in the function it records that the step was skipped, and why. With it (docs/parts/tags.md): one
 thread, so one whole processor.""",
+    ),
+    StepShape(
+        name="embed",
+        about="What is known of an asset in words, as one vector",
+        layers=("arrays",),
+        originals=False,
+        memory_mb=1769,
+        timeout_s=60,
+        why="""\
+Without the model in the function it records that the step was skipped, and why. With it: one thread, so one whole
+processor; at most a dozen short texts, of which labels come again and are remembered.""",
     ),
     StepShape(
         name="faces",

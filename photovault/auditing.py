@@ -12,6 +12,7 @@ from msgspec import Struct
 from domain.asset import Asset, fold
 from domain.commits import Recorded
 from domain.events import (
+    AssetEmbedded,
     AssetProcessed,
     AssetSeenAgain,
     AssetTagged,
@@ -201,6 +202,8 @@ def describe(event: Event) -> str:
             return _noted(", ".join(text for text in hashes if text.split()[1:]) or "no hash", event.notes)
         case AssetTagged():
             return _noted(_tagged(event), event.notes)
+        case AssetEmbedded():
+            return f"a vector of {event.dimensions} numbers, by {event.model.name} {event.model.version}"
         case ContentModerated():
             saw = f" ({', '.join(event.labels)})" if event.labels else ""
             return f"{event.verdict}: score {event.score:.3f}{saw}, by {event.model.name} {event.model.version}"

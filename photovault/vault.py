@@ -14,15 +14,17 @@ from adapters.local.blobs import FileBlobStore
 from adapters.local.checkpoints import SqliteCheckpoints
 from adapters.local.commits import SqliteCommitStore
 from adapters.local.queue import SqliteQueue
+from adapters.local.search import SqliteSearchIndex
 from adapters.local.views import SqliteViewStore
 from domain.errors import NotFound, PhotoVaultError
 from domain.eventstore import EventStore, utc_now
 from domain.faces import FaceAnalyzer
 from domain.parking import Parking
-from domain.ports import Lookalikes, MediaEngine, Moderator, Scanner, Tagger
+from domain.ports import Lookalikes, MediaEngine, Moderator, Scanner, Tagger, TextEmbedder
 from domain.scanning import NoScanner
 from events_schema.codec import EventCodec
 from photovault.config import RenditionOptions, Settings
+from photovault.searchable import SearchableViews
 from projections import PROJECTIONS, Projection
 from projections.generations import Generations
 from projections.projector import Projector
@@ -68,10 +70,13 @@ class Vault:
         home.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.clock = clock
         self.commits = SqliteCommitStore(home / "events.db")
-        self.views = SqliteViewStore(home / "views.db", durable=durable_views)
         self.checkpoints = SqliteCheckpoints(home / "work.db")
         self.queue = SqliteQueue(home / "work.db", clock=lambda: clock().timestamp())
         self.blobs = FileBlobStore(home / "blobs")
+        self.index = SqliteSearchIndex(home / "search.db", durable=durable_views)
+        self.views = SearchableViews(
+            SqliteViewStore(home / "views.db", durable=durable_views), self.index, self.blobs.get
+        )
         self.store = EventStore(self.commits, self.blobs, EventCodec(), clock)
         self.generations = Generations(self.views, self.checkpoints, projections, clock)
         self.parking = Parking(self.checkpoints, clock)
@@ -79,6 +84,7 @@ class Vault:
         self.relay = Relay(self.store, self.queue, self.parking)
         self.replay = Replay(self.store, self.views, self.checkpoints, self.generations.projections)
         self.generations.ensure(empty=self.commits.last_position() == 0, tables=self.views.generations)
+        self.views.mend(self.generations)
 
     @cached_property
     def media(self) -> MediaEngine:
@@ -129,10 +135,18 @@ class Vault:
         return moderator_of(self.checkpoints, clock=self.clock)
 
     @cached_property
+    def texts(self) -> TextEmbedder | None:
+        """Turns words into vectors; None without the model."""
+        from photovault.meaning import embedder_of
+
+        return embedder_of()
+
+    @cached_property
     def worker(self) -> Worker:
         """Runs the steps."""
         from adapters.geo.places import OfflineGeocoder
         from adapters.media.zones import zone_of
+        from photovault.meaning import likely_labels_of
         from steps.catalogue import STEP_FUNCTIONS
 
         ports = Ports(
@@ -147,6 +161,8 @@ class Vault:
             serving=self.settings.serving,
             moderator=self.moderator,
             tagger=self.tagger,
+            texts=self.texts,
+            likely_labels=likely_labels_of(),
             faces=self.faces,
             people=self.people,
         )

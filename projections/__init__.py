@@ -12,6 +12,7 @@ from projections.library import Library
 from projections.people import Faces, PeopleView
 from projections.processing import ProcessingView
 from projections.renditions import Renditions
+from projections.search import Search
 from projections.tagged import Tagged
 
 __all__ = ["PROJECTIONS", "Projection", "projection"]
@@ -23,6 +24,7 @@ PROJECTIONS: tuple[Projection[Any], ...] = (
     Library(),
     Files(),
     Fingerprints(),
+    Search(),
     Tagged(),
     Faces(),
     PeopleView(),

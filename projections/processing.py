@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from domain.commits import Commit
 from domain.events import (
+    AssetEmbedded,
     AssetProcessed,
     AssetTagged,
     AssetUploaded,
@@ -194,6 +195,7 @@ class ProcessingView(Projection[Processing]):
         FingerprintComputed: _done,
         LookalikesFound: _done,
         AssetTagged: _recognised,
+        AssetEmbedded: _done,
         ContentModerated: _recognised,
         FacesDetected: _done,
         FacesIdentified: _done,

@@ -13,7 +13,7 @@ from domain.eventstore import EventStore
 from domain.faces import FaceAnalyzer
 from domain.metadata import ZoneOf
 from domain.people import FaceMemory
-from domain.ports import BlobStore, Geocoder, Lookalikes, MediaEngine, Moderator, Scanner, Tagger
+from domain.ports import BlobStore, Geocoder, Lookalikes, MediaEngine, Moderator, Scanner, Tagger, TextEmbedder
 from domain.scanning import NoScanner, Serving
 
 __all__ = ["Ports", "StepFunction", "Steps"]
@@ -33,6 +33,8 @@ class Ports(Struct, frozen=True):
     serving: Serving = Serving()
     moderator: Moderator | None = None  # None: pictures are not moderated
     tagger: Tagger | None = None  # None: pictures are not tagged
+    texts: TextEmbedder | None = None  # None: nothing is embedded
+    likely_labels: Callable[[bytes], Sequence[tuple[str, float]]] | None = None  # of a picture's vector
     faces: FaceAnalyzer | None = None  # None: no model is installed
     people: FaceMemory | None = None  # None: this vault keeps no faces
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from steps import Steps
 from steps.duplicates import find_duplicates
+from steps.embed import embed
 from steps.faces import find_faces
 from steps.fingerprint import fingerprint
 from steps.identify import identify
@@ -26,6 +27,7 @@ STEP_FUNCTIONS: Steps = {
     "duplicates": find_duplicates,
     "tags": tag,
     "moderation": moderate,
+    "embed": embed,
     "faces": find_faces,
     "identify": identify,
     "transcode": plan_transcode,

@@ -29,7 +29,7 @@ from adapters.aws.views import DynamoViewStore
 from domain.errors import InvalidInput
 from domain.eventstore import EventStore, utc_now
 from domain.parking import Parking
-from domain.ports import MediaEngine, Moderator, Scanner, Tagger, ViewStore, ViewTable
+from domain.ports import MediaEngine, Moderator, Scanner, Tagger, TextEmbedder, ViewStore, ViewTable
 from domain.scanning import NoScanner, Serving
 from events_schema.codec import EventCodec
 from photovault.config import RenditionOptions, Settings, serving_policy
@@ -229,10 +229,18 @@ class Cloud:
         return moderator_of(self.checkpoints, aws=self.aws, clock=self.clock)
 
     @cached_property
+    def texts(self) -> TextEmbedder | None:
+        """Turns words into vectors; None without the model."""
+        from photovault.meaning import embedder_of
+
+        return embedder_of()
+
+    @cached_property
     def worker(self) -> Worker:
         """Runs steps."""
         from adapters.geo.places import OfflineGeocoder
         from adapters.media.zones import zone_of
+        from photovault.meaning import likely_labels_of
         from steps import Ports
         from steps.catalogue import STEP_FUNCTIONS
         from steps.worker import Worker
@@ -249,6 +257,8 @@ class Cloud:
             serving=self.settings.serving,
             moderator=self.moderator,
             tagger=self.tagger,
+            texts=self.texts,
+            likely_labels=likely_labels_of(),
         )
         return Worker(STEP_FUNCTIONS, ports, self.clock)
 

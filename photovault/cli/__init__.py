@@ -18,6 +18,7 @@ from photovault.cli import (
     moderation,
     people,
     process,
+    search,
     upkeep,
     video,
 )
@@ -38,6 +39,7 @@ cloud.register(app)
 video.register(app)
 models.register(app)
 moderation.register(app)
+search.register(app)
 people.register(app)
 
 

@@ -25,6 +25,9 @@ WILDCARD_IS_DEMANDED = {
     "xray:PutTelemetryRecords",
     "xray:GetSamplingRules",
     "xray:GetSamplingTargets",
+    "rekognition:DetectLabels",
+    "rekognition:DetectCustomLabels",
+    "rekognition:DetectModerationLabels",
 }
 
 READ_ORIGINALS = {"validate", "metadata", "renditions", "video", "fingerprint", "encode", "join"}

@@ -1,0 +1,184 @@
+"""How good search is: written questions over photos that packages carry, words alone against words with meaning.
+
+    pip install scikit-image scikit-learn        # beside PHOTOVAULT_MEDIA
+    python -m benchmarks.quality.search [--failures]
+
+Every photo is renamed to IMG_0001 and so on, so that no file's name gives an answer away; it goes through the whole
+pipeline with the installed models. A photo that answers a question fully has grade 2, one that answers it in part 1
+(the tables below, written by looking at the pictures). Prints nDCG@10 and recall@10, means over all questions.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from datetime import date
+from importlib.util import find_spec
+from pathlib import Path
+
+from PIL import Image
+
+from photovault.config import Settings, models_folder
+from photovault.importer import import_files
+from photovault.runtime import Runtime
+from photovault.searching import search
+from photovault.vault import Vault
+
+AREZZO = "DSCN0025 DSCN0027 DSCN0029 DSCN0038 DSCN0040 DSCN0042"
+PARK = "DSCN0010 DSCN0012 DSCN0021"
+MEN = "person_a_1 person_a_2 person_a_3 person_a_and_b person_b_1 person_b_2"
+BLOSSOM = "iphone_hdr_NO iphone_hdr_YES"
+
+QUESTIONS: tuple[tuple[str, str, str], ...] = (
+    # question, photos of grade 2, photos of grade 1
+    ("cat", "chelsea", ""),
+    ("kitten", "chelsea", ""),
+    ("a pet", "chelsea", ""),
+    ("tabby", "chelsea", ""),
+    ("whiskers", "chelsea", ""),
+    ("coffee", "coffee", ""),
+    ("hot drink", "coffee", ""),
+    ("cappuccino", "coffee", ""),
+    ("breakfast", "coffee", ""),
+    ("cup and saucer", "coffee", ""),
+    ("beer", "Samsung_GT-I9505_(Galaxy_S4)", ""),
+    ("drinks at a bar", "Samsung_GT-I9505_(Galaxy_S4)", "coffee"),
+    ("pub", "Samsung_GT-I9505_(Galaxy_S4)", ""),
+    ("alcohol", "Samsung_GT-I9505_(Galaxy_S4)", ""),
+    ("rocket", "rocket", ""),
+    ("space launch", "rocket", "astronaut"),
+    ("missile", "rocket", ""),
+    ("astronaut", "astronaut", ""),
+    ("space suit", "astronaut", ""),
+    ("motorcycle", "motorcycle_left", ""),
+    ("motorbike", "motorcycle_left", ""),
+    ("two wheeled vehicle", "motorcycle_left", ""),
+    ("photographer", "camera", ""),
+    ("tripod", "camera", ""),
+    ("filming", "camera", ""),
+    ("money", "coins", ""),
+    ("coins", "coins", ""),
+    ("horse", "horse", ""),
+    ("moon", "moon", ""),
+    ("stars in the night sky", "hubble_deep_field", "moon"),
+    ("galaxy", "hubble_deep_field", ""),
+    ("flower", f"flower Pentax_K10D {BLOSSOM}", "Motorola_XT1068_(Moto_G)"),
+    ("dahlia", "flower", ""),
+    ("blossom", f"flower {BLOSSOM}", "Pentax_K10D"),
+    ("rose", "Pentax_K10D", "flower"),
+    ("plant", f"flower Motorola_XT1068_(Moto_G) {BLOSSOM} Pentax_K10D", "grass Apple_iPhone_6"),
+    ("temple", "china", "DSCN0040"),
+    ("pagoda", "china", ""),
+    ("palace by the lake", "china", ""),
+    ("asian architecture", "china", ""),
+    ("tower", "china", "DSCN0042"),
+    ("waterfall", "Landscape_0", ""),
+    ("river", "Landscape_0", ""),
+    ("nature", "Landscape_0", f"{PARK} Portrait_0"),
+    ("geyser", "Portrait_0", ""),
+    ("sunset", "HMD_Nokia_8.3_5G", ""),
+    ("parking lot", "HMD_Nokia_8.3_5G", ""),
+    ("chandelier", "canon_hdr_YES", ""),
+    ("lamp", "canon_hdr_YES", ""),
+    ("frog", "Canon_40D", ""),
+    ("lizard", "Kodak_CX7530", ""),
+    ("snake", "Nikon_D70", ""),
+    ("reptile", "Kodak_CX7530 Nikon_D70", "Canon_40D"),
+    ("camel", "long_description", ""),
+    ("church", "DSCN0027 DSCN0040", "DSCN0042"),
+    ("old town", AREZZO, ""),
+    ("narrow street", "DSCN0029 DSCN0038 DSCN0042", "DSCN0025 DSCN0027"),
+    ("italy", f"{AREZZO} {PARK}", ""),
+    ("arezzo october", f"{AREZZO} {PARK}", ""),
+    ("place:arezzo church", "DSCN0027 DSCN0040", "DSCN0042"),
+    ("october 2008", f"{AREZZO} {PARK}", ""),
+    ("autumn leaves", "jolla DSCN0012", "DSCN0010 DSCN0021"),
+    ("trees in a park", "DSCN0012 DSCN0021", "DSCN0010"),
+    ("bench", "DSCN0021", ""),
+    ("man in a suit", MEN, ""),
+    ("politician", MEN, ""),
+    ("necktie", MEN, ""),
+    ("people", f"{MEN} astronaut camera", "DSCN0025 Portrait_0"),
+    ("brick wall", "brick", ""),
+    ("lawn", "grass", ""),
+    ("text on paper", "page", ""),
+    ("animal", "chelsea horse Canon_40D Kodak_CX7530 Nikon_D70 long_description", ""),
+    ("motorcicle", "motorcycle_left", ""),
+    ("cofee", "coffee", ""),
+    ("camera:nikon church", "DSCN0027 DSCN0040", "DSCN0042"),
+)
+
+
+def main() -> None:
+    """Run it."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--failures", action="store_true", help="list the questions that are not answered well")
+    failures = options.parse_args().failures
+    with tempfile.TemporaryDirectory() as folder:
+        photos, names = Path(folder) / "photos", {}
+        photos.mkdir()
+        for number, path in enumerate(_photos(), 1):
+            copy = photos / f"IMG_{number:04}{path.suffix if path.suffix != '.png' else '.jpg'}"
+            if path.suffix == ".png":
+                with Image.open(path, formats=["PNG"]) as picture:
+                    picture.convert("RGB").save(copy, quality=92)
+            else:
+                shutil.copy(path, copy)
+            names[copy.name] = path.stem
+        print(f"{len(names)} photos, {len(QUESTIONS)} questions, models in {models_folder()}")
+        with Vault(Settings(Path(folder) / "vault", "me", 2), create=True) as vault:
+            import_files(vault, sorted(photos.iterdir()))
+            Runtime(vault).run()
+            for title, lexical in (("words alone", True), ("words and meaning", False)):
+                _measure(vault, names, title, lexical=lexical, failures=failures)
+
+
+def _measure(vault: Vault, names: dict[str, str], title: str, *, lexical: bool, failures: bool) -> None:
+    gains, recalls, missed = [], [], []
+    for question, full, part in QUESTIONS:
+        grades = dict.fromkeys(part.split(), 1.0) | dict.fromkeys(full.split(), 2.0)
+        grades = {name: grade for name, grade in grades.items() if name in names.values()}
+        if not grades:
+            continue
+        items = search(vault, question, date(2026, 11, 24), limit=10, lexical=lexical).items
+        found = [names[item["file_name"]] for item in items]
+        best = sorted(grades.values(), reverse=True)[:10]
+        gain = _dcg([grades.get(name, 0.0) for name in found]) / _dcg(best)
+        gains.append(gain)
+        recalls.append(len(set(found) & set(grades)) / min(10, len(grades)))
+        if gain < 0.5:
+            missed.append(f"  {question!r}: nDCG {gain:.2f}, found {', '.join(found[:4]) or 'nothing'}")
+    print(f"{title:18} nDCG@10 {sum(gains) / len(gains):.3f}   recall@10 {sum(recalls) / len(recalls):.3f}")
+    if failures:
+        print("\n".join(missed))
+
+
+def _dcg(grades: Sequence[float]) -> float:
+    return sum((2**grade - 1) / math.log2(rank + 1) for rank, grade in enumerate(grades, 1))
+
+
+def _photos() -> list[Path]:
+    wanted = {name for _, full, part in QUESTIONS for name in (full + " " + part).split()}
+    folders: list[Path] = []
+    if "PHOTOVAULT_MEDIA" in os.environ:
+        media = Path(os.environ["PHOTOVAULT_MEDIA"])
+        folders += [media / "camera", media / "gps", media / "faces", media / "orientation"]
+    for package, inside in (("skimage", "data"), ("sklearn", "datasets/images")):
+        spec = find_spec(package)
+        if spec and spec.origin:
+            folders.append(Path(spec.origin).parent / inside)
+    found = {
+        path.stem: path
+        for folder in folders
+        for path in sorted(folder.iterdir())
+        if path.suffix in (".jpg", ".png") and path.stem in wanted
+    }
+    return [found[name] for name in sorted(found)]
+
+
+if __name__ == "__main__":
+    main()

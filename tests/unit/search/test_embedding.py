@@ -1,0 +1,89 @@
+"""embed: one vector of the words that are known; the same words cost no call."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import msgspec
+import pytest
+
+from domain.asset import begin, fold
+from domain.embedding import combined, weighted_texts
+from domain.events import AssetEmbedded, AssetTagged, StepSkipped
+from domain.recognition import Box, ModelUse, Tag
+from steps.embed import embed
+from tests.support.factories import STREAM, metadata, recorded, reprocess, run, uploaded, validated
+from tests.support.fakes import MemoryVault
+
+TAGGED = AssetTagged(
+    run=run("tags"),
+    tags=(
+        Tag("beach", "scene", 0.8, "m 1"),
+        Tag("dog", "object", 0.6, "m 1"),
+        Tag("person", "object", 0.9, "d 1", Box(0, 0, 1, 1)),
+    ),
+    models=(ModelUse("m", "1"),),
+)
+
+
+class Letters:
+    """An embedder whose vectors count letters: a real function of the text, with a count of what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    @property
+    def model(self) -> ModelUse:
+        return ModelUse("letters", "1")
+
+    def embed(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
+        self.asked += texts
+        vectors = [[1.0 + text.count(letter) for letter in "abdgo"] for text in texts]
+        return [[x / math.hypot(*vector) for x in vector] for vector in vectors]
+
+
+def test_labels_weigh_as_the_model_is_sure_and_located_things_a_little() -> None:
+    assert weighted_texts(TAGGED, None) == [("beach", 0.8), ("dog", 0.6), ("person", 0.3)]
+    written = weighted_texts(None, metadata(description="Grandma", keywords=("lake", "boat")))
+    assert written == [("Grandma", 1.0), ("lake, boat", 1.0)]
+    assert weighted_texts(None, metadata()) == []
+
+
+def test_the_vector_is_the_weighted_sum_and_of_length_one() -> None:
+    made = combined([("a", 3.0), ("b", 4.0)], [[1.0, 0.0], [0.0, 1.0]])
+    assert made == pytest.approx([0.6, 0.8])
+
+
+def test_the_same_words_are_not_embedded_again() -> None:
+    with MemoryVault() as vault:
+        texts = Letters()
+        ports = msgspec.structs.replace(vault.ports, texts=texts)
+        history = [[uploaded()], [validated()], [metadata()], [TAGGED]]
+        asset = fold(STREAM, recorded(*history))
+        attempt = begin(asset, "embed")
+        assert attempt is not None
+        [first] = embed(asset, attempt, ports)
+        assert isinstance(first, AssetEmbedded)
+        assert len(vault.blobs.get(first.vector)) == 2 * first.dimensions == 10
+        asked = len(texts.asked)
+        again = fold(STREAM, recorded(*history, [first], [reprocess("embed")]))
+        attempt = begin(again, "embed")
+        assert attempt is not None
+        [second] = embed(again, attempt, ports)
+        assert msgspec.structs.replace(second, run=first.run) == first
+        assert len(texts.asked) == asked
+
+
+def test_without_a_model_or_words_it_is_skipped_and_says_what_to_do() -> None:
+    with MemoryVault() as vault:
+        nothing_seen = msgspec.structs.replace(TAGGED, tags=())
+        asset = fold(STREAM, recorded([uploaded()], [validated()], [metadata()], [nothing_seen]))
+        attempt = begin(asset, "embed")
+        assert attempt is not None
+        [skipped] = embed(asset, attempt, vault.ports)
+        assert isinstance(skipped, StepSkipped)
+        assert "photovault models install" in skipped.reason
+        [skipped] = embed(asset, attempt, msgspec.structs.replace(vault.ports, texts=Letters()))
+        assert isinstance(skipped, StepSkipped)
+        assert "in words" in skipped.reason
