@@ -1,7 +1,7 @@
 """Faces in a picture as plain values, and the gate: which of them are good enough to stand for a person. Pure.
 
 Boxes and landmarks are positions in the picture. What tells a person apart, the vector of 128 numbers, is never in an
-event: it is in a sealed blob (docs/adr/0015-faces-are-sealed.md).
+event: it is in a sealed blob (docs/adr/0014-faces-are-sealed.md).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ LEAST_SCORE = 0.97
 """MTCNN's confidence: no false hit among the sample photos at or above it."""
 
 LEAST_SHARPNESS = 4.0
-"""Mean absolute Laplacian of the aligned face in grey levels of 255; see docs/parts/people.md for what was measured."""
+"""Mean absolute Laplacian of the aligned face in grey levels of 255; see docs/people.md for what was measured."""
 
 LEAST_FRONTALITY = 0.35
 """Of `frontality`: below it one half of the face is turned away."""

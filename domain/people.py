@@ -3,7 +3,7 @@
 A face is somebody's when it is near to faces that are. Three rules stand above nearness, and nothing automatic breaks
 them: what a person said of a face; "not this person"; and two faces in one picture are two people. Where faces belong
 is recorded in the stream of the asset that shows them, so that one more face costs the same however many a person has;
-what people say of a person is in that person's stream (docs/adr/0015-faces-are-sealed.md).
+what people say of a person is in that person's stream (docs/adr/0014-faces-are-sealed.md).
 """
 
 from __future__ import annotations

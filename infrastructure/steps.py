@@ -123,11 +123,12 @@ Waits for some 45 ranges of an index, 16 at a time; NumPy and decoders are not n
         asks=("DetectLabels", "DetectCustomLabels"),
         layers=("arrays",),
         originals=False,
-        memory_mb=1769,
+        capped=False,
+        memory_mb=512,
         timeout_s=60,
         why="""\
-Without models in the function it records that the step was skipped, and why. With them (docs/parts/tags.md): one
-thread, so one whole processor.""",
+Without models in the function it records that the step was skipped, and why. With them (docs/tags.md): one
+thread, so 1,769 MB for one whole processor, and a maximum concurrency.""",
     ),
     StepShape(
         name="moderation",
@@ -135,22 +136,24 @@ thread, so one whole processor.""",
         asks=("DetectModerationLabels",),
         layers=("arrays",),
         originals=False,
-        memory_mb=1769,
+        capped=False,
+        memory_mb=512,
         timeout_s=60,
         why="""\
-Without a model in the function it records that the step was skipped, and why. With it (docs/parts/tags.md): one
-thread, so one whole processor.""",
+Without a model in the function it records that the step was skipped, and why. With it (docs/tags.md): one
+thread, so 1,769 MB for one whole processor, and a maximum concurrency.""",
     ),
     StepShape(
         name="embed",
         about="What is known of an asset in words, as one vector",
         layers=("arrays",),
         originals=False,
-        memory_mb=1769,
+        capped=False,
+        memory_mb=512,
         timeout_s=60,
         why="""\
-Without the model in the function it records that the step was skipped, and why. With it: one thread, so one whole
-processor; at most a dozen short texts, of which labels come again and are remembered.""",
+Without the model in the function it records that the step was skipped, and why. With it: one thread, so 1,769 MB for one
+whole processor; at most a dozen short texts, of which labels come again and are remembered.""",
     ),
     StepShape(
         name="faces",

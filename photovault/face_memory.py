@@ -2,7 +2,7 @@
 
 The graph of vectors is built in memory at the first search, from the view `faces` and the sealed blobs; it is dropped
 when the key changes. Keys are documents in `Checkpoints`: what is in the history is never changed, and a key must be
-destroyable (docs/adr/0015-faces-are-sealed.md).
+destroyable (docs/adr/0014-faces-are-sealed.md).
 """
 
 from __future__ import annotations

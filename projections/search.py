@@ -1,5 +1,5 @@
 """Search documents: what an asset can be found by. The rows are the truth; an index holds a copy of them that can be
-searched, written just before the row by `projections.indexing` (docs/adr/0024-search-index-behind-the-rows.md).
+searched, written just before the row by `projections.indexing` (docs/adr/0015-search-index-behind-the-rows.md).
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ TEMPLATE = np.array(((47.7, 47.1), (100.3, 47.1), (74.0, 77.9), (47.1, 100.2), (
 """Where MTCNN's eyes, nose and corners of the mouth are to lie in a chip. The eyes are the middles of the eyes' corners
 in dlib's mean face (150 pixels, padding 0.25: what its network was trained on); nose and mouth are the mean of MTCNN's
 landmarks on frontal faces with their eyes brought there, made symmetric. Moved or scaled by 5 % it separates no better
-(docs/parts/people.md)."""
+(docs/people.md)."""
 
 
 class OnnxFaceAnalyzer:

@@ -57,7 +57,7 @@ class OnnxTagger:
         return (*(model for model, there in asked if there), *own)
 
     def tag(self, pictures: Sequence[Path]) -> Sequence[Recognised]:
-        """See `domain.ports.Tagger`. Measured: docs/parts/tags.md."""
+        """See `domain.ports.Tagger`. Measured: docs/tags.md."""
         found: list[Recognised] = []
         for start in range(0, len(pictures), _BATCH):
             found += self._tag(pictures[start : start + _BATCH])
