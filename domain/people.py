@@ -47,6 +47,9 @@ ALL_NEAR = 0.52
 """Limit of the root mean square of the distances to all faces of a person among the nearest. A stranger who looks like
 somebody is near to a few of their faces by chance; to all of them only who they are."""
 
+VOTES = 0.6
+"""A face votes for its person by how much nearer it is than this: dlib's own limit."""
+
 FAR = 0.8
 """Beyond it a neighbour says nothing."""
 
@@ -161,8 +164,10 @@ def choose(
                 apart.setdefault(neighbour.person, []).append(neighbour.distance)
         for person, distances in apart.items():
             nearest = min(distances)
-            if nearest <= NEAR and math.sqrt(sum(d * d for d in distances) / len(distances)) <= ALL_NEAR:
-                options.append((-sum(FAR - d for d in distances), nearest, face, person))
+            together = math.sqrt(sum(d * d for d in distances) / len(distances))
+            limit = NEAR + (ALL_NEAR - NEAR) * min(1.0, (len(distances) - 1) / 3)  # one face says as much as `NEAR`
+            if nearest <= NEAR and together <= limit:
+                options.append((-sum(max(0.0, VOTES - d) for d in distances), nearest, face, person))
     chosen: list[Choice] = []
     gone, done = set(taken), set(decided)
     for _, distance, face, person in sorted(options):

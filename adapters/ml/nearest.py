@@ -45,9 +45,10 @@ class FaceGraph:
         )
         self._faces: list[tuple[str, int]] = []
         self._labels: dict[str, range] = {}
+        self._count = 0
 
     def __len__(self) -> int:
-        return sum(map(len, self._labels.values()))
+        return self._count
 
     def __contains__(self, asset: str) -> bool:
         return asset in self._labels
@@ -56,11 +57,13 @@ class FaceGraph:
         """Faces of an asset, in place of those it had."""
         for label in self._labels.pop(asset, ()):
             self._index.remove(label)
+            self._count -= 1
+        self._count += len(vectors)
         first = len(self._faces)
         self._faces += [(asset, number) for number in range(len(vectors))]
         self._labels[asset] = range(first, len(self._faces))
         if len(vectors):
-            self._index.add(np.arange(first, len(self._faces), dtype=np.uint64), vectors)
+            self._index.add(np.arange(first, len(self._faces), dtype=np.uint64), vectors, threads=1)
 
     def fill(self, assets: Sequence[str], vectors: Sequence[NDArray[np.float32]]) -> None:
         """Many at once: on all processors."""
@@ -69,6 +72,7 @@ class FaceGraph:
             self._faces += [(asset, number) for number in range(len(rows))]
             self._labels[asset] = range(first + labels, first + labels + len(rows))
             labels += len(rows)
+        self._count += labels
         if labels:
             self._index.add(np.arange(first, first + labels, dtype=np.uint64), np.concatenate(vectors))
 
@@ -76,7 +80,7 @@ class FaceGraph:
         """The nearest faces: asset, number, Euclidean distance; nearest first."""
         if not len(self):
             return []
-        found = self._index.search(vector, min(count, len(self)))
+        found = self._index.search(vector, min(count, len(self)), threads=1)
         return [
             (*self._faces[int(label)], float(max(0.0, squared)) ** 0.5)
             for label, squared in zip(found.keys, found.distances, strict=True)

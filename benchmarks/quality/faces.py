@@ -32,7 +32,7 @@ from photovault.config import models_folder
 def main() -> None:
     """Print what was measured."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.quality.faces")
-    parser.add_argument("what", choices=("real", "generated"))
+    parser.add_argument("what", choices=("real", "generated", "speed"))
     parser.add_argument("--people", type=int, default=1000)
     parser.add_argument("--faces", type=int, default=100_000)
     parser.add_argument("--orders", type=int, default=2)
@@ -40,6 +40,8 @@ def main() -> None:
     options = parser.parse_args()
     if options.what == "real":
         real(Path(os.environ["PHOTOVAULT_MEDIA"]) / "faces")
+    elif options.what == "speed":
+        speed(options.people, options.faces)
     else:
         generated(options.people, options.faces, options.orders, hard=options.hard)
 
@@ -82,23 +84,47 @@ def generated(people: int, faces: int, orders: int, *, hard: bool) -> None:
         print(f"order 0 against order {n}: F1 {pairwise(labels[n], labels[0])[2]:.4f}")
 
 
+def speed(people: int, faces: int) -> None:
+    """One more face among all: searched, decided, put into the graph."""
+    vectors, whose = generate(people, faces + 1000, hard=False)
+    graph = FaceGraph()
+    started = time.perf_counter()
+    graph.fill([str(i) for i in range(faces)], [vectors[i : i + 1] for i in range(faces)])
+    print(f"a graph of {faces:,} faces was built in {time.perf_counter() - started:.0f} s")
+    found = whose.copy()
+    took: list[float] = []
+    processor = time.process_time()
+    for i in range(faces, faces + 1000):
+        took += _one(graph, vectors, found, i)
+    processor = (time.process_time() - processor) / 1000
+    print(
+        f"one more face: median {statistics.median(took):.2f} ms, p95 {np.percentile(took, 95):.2f} ms, "
+        f"p99 {np.percentile(took, 99):.2f} ms; {processor * 1000:.2f} ms of a processor; "
+        f"{(found[faces:] == whose[faces:]).mean():.1%} to the right person"
+    )
+
+
 def assign(vectors: np.ndarray, order: Iterable[int]) -> tuple[np.ndarray, list[float], list[float]]:
     """Faces one by one, as the step does; each is of a picture of its own."""
     graph = FaceGraph()
     found = np.full(len(vectors), -1)
     took: list[float] = []
     for i in order:
-        started = time.perf_counter()
-        near = [
-            Neighbour(asset, face, distance, str(found[int(asset)]))
-            for asset, face, distance in graph.near(vectors[i], NEIGHBOURS)
-            if distance <= FAR
-        ]
-        chosen = choose([near], lambda face, person: False)
-        found[i] = int(chosen[0].person) if chosen else i
-        graph.put(str(i), vectors[i : i + 1])
-        took.append((time.perf_counter() - started) * 1000)
+        took += _one(graph, vectors, found, i)
     return found, took, took[-1000:]
+
+
+def _one(graph: FaceGraph, vectors: np.ndarray, found: np.ndarray, i: int) -> list[float]:
+    started = time.perf_counter()
+    near = [
+        Neighbour(asset, face, distance, str(found[int(asset)]))
+        for asset, face, distance in graph.near(vectors[i], NEIGHBOURS)
+        if distance <= FAR
+    ]
+    chosen = choose([near], lambda face, person: False)
+    found[i] = int(chosen[0].person) if chosen else i
+    graph.put(str(i), vectors[i : i + 1])
+    return [(time.perf_counter() - started) * 1000]
 
 
 def pairwise(found: Sequence[int] | np.ndarray, truth: Sequence[int] | np.ndarray) -> tuple[float, float, float]:
