@@ -46,7 +46,7 @@ class LikelyLabels:
         numbers = np.frombuffer(vector, "<f2").astype(np.float32)
         if len(numbers) != weights.shape[1]:
             return []
-        scores = weights @ numbers + bias
+        scores = np.einsum("ij,j->i", weights, numbers) + bias  # 1.3 million products: no threads of BLAS for that
         shares = np.exp(scores - scores.max())
         shares /= shares.sum()
         best = np.argsort(-shares, kind="stable")[: self._most]
