@@ -14,13 +14,14 @@ from msgspec import Struct
 from domain.budget import Budget
 from domain.errors import InvalidInput, PhotoVaultError
 from domain.eventstore import utc_now
+from domain.faces import FaceAnalyzer
 from domain.ports import Checkpoints, Moderator, Tagger
 from photovault.config import models_folder
 
 if TYPE_CHECKING:
     from adapters.aws.connection import Aws
 
-__all__ = ["RecognitionOptions", "moderator_of", "tagger_of"]
+__all__ = ["RecognitionOptions", "faces_of", "moderator_of", "tagger_of"]
 
 _CHOICES = ("models", "rekognition", "off")
 _ARN = re.compile(r"arn:aws[a-z-]*:rekognition:[a-z0-9-]+:[0-9]{12}:project/[A-Za-z0-9._/-]{1,400}", re.ASCII)
@@ -76,11 +77,16 @@ def tagger_of(
         from adapters.aws.rekognition import RekognitionTagger
 
         return RekognitionTagger(aws or _aws(), budget, custom_model=options.custom_model)
-    if options.tagger == "off" or not _can_run():
+    if options.tagger == "off":
         return None
-    from adapters.ml.custom import custom_models
-    from adapters.ml.store import ModelStore
-    from adapters.ml.vision import OnnxTagger
+    try:
+        import onnxruntime  # noqa: F401
+
+        from adapters.ml.custom import custom_models
+        from adapters.ml.store import ModelStore
+        from adapters.ml.vision import OnnxTagger
+    except ImportError:
+        return None
 
     folder = models_folder(environment)
     return OnnxTagger(ModelStore(folder), custom_models(folder / "custom"))
@@ -103,12 +109,31 @@ def moderator_of(
         from adapters.aws.rekognition import RekognitionModerator
 
         return RekognitionModerator(aws or _aws(), budget)
-    if options.moderator == "off" or not _can_run():
+    if options.moderator == "off":
         return None
-    from adapters.ml.moderation import OnnxModerator
-    from adapters.ml.store import ModelStore
+    try:
+        import onnxruntime  # noqa: F401
+
+        from adapters.ml.moderation import OnnxModerator
+        from adapters.ml.store import ModelStore
+    except ImportError:
+        return None
 
     return OnnxModerator(ModelStore(models_folder(environment)))
+
+
+def faces_of(environment: Mapping[str, str] = os.environ) -> FaceAnalyzer | None:
+    """What finds faces and tells them apart: the installed models; None where they can't run."""
+    try:
+        import onnxruntime  # noqa: F401
+
+        from adapters.ml.faces import OnnxFaceAnalyzer
+        from adapters.ml.store import ModelStore
+    except ImportError:
+        return None
+
+    store = ModelStore(models_folder(environment))
+    return OnnxFaceAnalyzer(store) if store.has("mtcnn", "dlib-face-resnet") else None
 
 
 def _budget(options: RecognitionOptions, checkpoints: Checkpoints, clock: Callable[[], datetime]) -> Budget:
@@ -121,7 +146,3 @@ def _aws() -> Aws:
     from adapters.aws.connection import Aws
 
     return Aws()
-
-
-def _can_run() -> bool:
-    return all(find_spec(name) is not None for name in ("numpy", "PIL", "onnxruntime"))

@@ -185,15 +185,9 @@ class Vault:
     @cached_property
     def faces(self) -> FaceAnalyzer | None:
         """Finds faces; None where the models or what runs them are not installed."""
-        from adapters.ml.store import ModelStore
-        from photovault.config import models_folder
+        from photovault.recognition import faces_of
 
-        store = ModelStore(models_folder())
-        if not store.has("mtcnn", "dlib-face-resnet") or find_spec("onnxruntime") is None:
-            return None
-        from adapters.ml.faces import OnnxFaceAnalyzer
-
-        return OnnxFaceAnalyzer(store)
+        return faces_of()
 
     @property
     def scratch(self) -> Path:

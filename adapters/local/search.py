@@ -13,14 +13,12 @@ import threading
 import zlib
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
-import numpy as np
 from msgspec import structs
 
 from adapters.local import search_sql as sql
-from adapters.local.search_memory import FLAGS as _FLAGS
-from adapters.local.search_memory import Array, Memory
 from adapters.local.search_spelling import nearest_spellings, store_spellings
 from adapters.local.sqlite import Database
 from domain.errors import InvalidInput, NotFound
@@ -29,6 +27,9 @@ from domain.query import Query, written
 from domain.query_dates import date_words
 from domain.search import BEST, NEWEST, STOP_WORDS, Document, Entry, Found, Hit, Reason, file_words, fused
 from domain.taxonomy import canonical
+
+if TYPE_CHECKING:  # writing needs no NumPy, and most processes only write
+    from adapters.local.search_memory import Array, Memory
 
 __all__ = ["SqliteSearchIndex"]
 
@@ -103,6 +104,8 @@ class SqliteSearchIndex:
         explain: bool = False,
     ) -> Found:
         """See `SearchIndex.search`."""
+        import numpy as np
+
         scope = zlib.crc32(f"{table.name}|{owner}|{written(query)}|{vector is not None}".encode())
         start = _read_cursor(cursor, scope)
         number = self._number(table, owner)
@@ -189,6 +192,8 @@ class SqliteSearchIndex:
         return number
 
     def _memory(self, prefix: str) -> Memory:
+        from adapters.local.search_memory import Memory
+
         with self._lock:
             memory = self._memories.setdefault(prefix, Memory(prefix))
             memory.refresh(self._db.reader)
@@ -240,6 +245,8 @@ def _lexical(
     """Places that have any of the words and pass, and the best of them in order: first by how many words they have,
     then by BM25's idf and length over weighted fields. How often a field says a word is not counted: tags say it once.
     """
+    import numpy as np
+
     if not words:
         return np.empty(0, np.int64), [], {}
     n = memory.count
@@ -300,7 +307,7 @@ def _put(connection: sqlite3.Connection, prefix: str, entry: Entry, *, repair: b
         ident = None
     held = document or Document()
     month = int(held.taken[5:7]) if held.taken[5:7].isdigit() else None
-    flags = sum(1 << i for i, flag in enumerate(_FLAGS) if flag in held.flags)
+    flags = sum(1 << i for i, flag in enumerate(sql.FLAGS) if flag in held.flags)
     facets = msgspec.json.encode([held.taken[:4], held.country, held.camera, held.kind or ""]).decode()
     texts = _texts(held)
     inserted = connection.execute(

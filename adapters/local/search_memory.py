@@ -15,10 +15,10 @@ from typing import Any, TypeAlias
 import msgspec
 import numpy as np
 
+from adapters.local.search_sql import FLAGS
 from domain.query import Query
 
 FACETS = ("year", "country", "camera", "type")
-FLAGS = ("favourite", "live", "video", "raw", "burst", "located", "rated")
 _MAX_VALUES = 20
 _KEPT = 256  # words whose documents are remembered until something changes
 Array: TypeAlias = np.ndarray[Any, Any]

@@ -13,6 +13,9 @@ FIELDS = ((3.0, "{tag text place}"), (1.5, "{kind_of date camera}"), (1.0, "name
 
 _FIELDS = {"tag": "{tag kind_of text}", "place": "place", "camera": "camera"}
 
+FLAGS = ("favourite", "live", "video", "raw", "burst", "located", "rated")
+"""What is stored of a document as one bit each, by place."""
+
 SCHEMA = 1
 """Raise it when the tables change: an index of another schema is emptied, and filled again from the rows."""
 

@@ -9,11 +9,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from domain.faces import DIMENSIONS
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # every function that runs steps loads this module, and few of them have NumPy
+    import numpy as np
     from numpy.typing import NDArray
 
 __all__ = ["FaceGraph", "vectors_of"]
@@ -23,6 +22,8 @@ CONNECTIVITY, EXPANSION_ADD, EXPANSION_SEARCH = 16, 128, 96
 
 def vectors_of(data: bytes) -> NDArray[np.float32]:
     """Vectors as rows."""
+    import numpy as np
+
     return np.frombuffer(data, "<f4").reshape(-1, DIMENSIONS).astype(np.float32)
 
 
@@ -55,6 +56,8 @@ class FaceGraph:
 
     def put(self, asset: str, vectors: NDArray[np.float32]) -> None:
         """Faces of an asset, in place of those it had."""
+        import numpy as np
+
         for label in self._labels.pop(asset, ()):
             self._index.remove(label)
             self._count -= 1
@@ -67,6 +70,8 @@ class FaceGraph:
 
     def fill(self, assets: Sequence[str], vectors: Sequence[NDArray[np.float32]]) -> None:
         """Many at once: on all processors."""
+        import numpy as np
+
         first, labels = len(self._faces), 0
         for asset, rows in zip(assets, vectors, strict=True):
             self._faces += [(asset, number) for number in range(len(rows))]

@@ -51,9 +51,14 @@ CHANCES_A_DECODER_DIES = 2  # in the life of each worker
 PROGRESS_SECONDS = 60.0  # no progress for so long is a failure, not a slow machine
 DONE = (FileValidated, MetadataExtracted, RenditionsGenerated, FingerprintComputed, LookalikesFound, StepSkipped)
 
+REACHED = {name for name, step in STEPS.items() if "image" in step.kinds} - {"embed", "identify"}
+"""Nothing is recognised here, so that what follows a tag or a face is never asked for."""
+
 
 @pytest.fixture
-def home(tmp_path: Path) -> Path:
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in ("PHOTOVAULT_TAGGER", "PHOTOVAULT_MODERATOR"):
+        monkeypatch.setenv(name, "off")
     photos = tmp_path / "photos"
     photos.mkdir()
     dice = random.Random(7)
@@ -149,7 +154,7 @@ def every_asset_is_done_once(vault: Vault) -> None:
     for stream, events in streams.items():
         assert fold(stream, events).state == "done"
         ends = Counter(e.event.run.step for e in events if isinstance(e.event, DONE))
-        assert ends == {name: 1 for name, step in STEPS.items() if "image" in step.kinds}
+        assert ends == dict.fromkeys(REACHED, 1)
         assert [e.event for e in events if isinstance(e.event, AssetProcessed)] == [AssetProcessed(state="done")]
         assert not [e for e in events if isinstance(e.event, StepGivenUp)]
         # A failure is recorded where a decoder was killed, and nowhere else.

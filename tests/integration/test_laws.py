@@ -298,7 +298,10 @@ class TestLaw4OneBadFileAffectsOneAsset:
                 if c.actor == "test" and c.body != b'[{"type": 1}]'
             )
             assert states == {"done": 2}
-            assert {p.consumer for p in vault.parking.list()} == {"relay", *(p.name for p in PROJECTIONS)}
+            assert {p.consumer for p in vault.parking.list()} == {
+                "relay",
+                *(p.name for p in PROJECTIONS if p.category == "asset"),
+            }
 
 
 # --- law 5 -----------------------------------------------------------------------------------------------------------

