@@ -35,10 +35,11 @@ LAYERS: tuple[Layer, ...] = (
     Layer("vips", frozenset({"pyvips", "pyvips-binary"}), ("core",)),
     Layer("video", frozenset({"av"}), ("core",), stripped=True),
     Layer("places", frozenset({"timezonefinder", "tzdata"}), ("core", "arrays")),
+    Layer("clusters", frozenset({"hdbscan"}), ("core", "arrays"), stripped=True),
 )
 """One layer with everything would pass AWS's 250 MB; so a function gets only what its step imports."""
 
-EXTRAS = ("media", "aws")
+EXTRAS = ("media", "aws", "memories")
 """The optional dependencies of pyproject.toml that run on Lambda."""
 
 
