@@ -35,7 +35,7 @@ LAYERS: tuple[Layer, ...] = (
     Layer("vips", frozenset({"pyvips", "pyvips-binary"}), ("core",)),
     Layer("video", frozenset({"av"}), ("core",), stripped=True),
     Layer("places", frozenset({"timezonefinder", "tzdata"}), ("core", "arrays")),
-    Layer("clusters", frozenset({"hdbscan"}), ("core", "arrays"), stripped=True),
+    Layer("clusters", frozenset({"hdbscan"}), ("core", "arrays")),
 )
 """One layer with everything would pass AWS's 250 MB; so a function gets only what its step imports."""
 
