@@ -17,9 +17,9 @@ import numpy as np
 
 from adapters.local.search_sql import FLAGS
 from domain.query import Query
+from domain.ranking import MAX_FACET_VALUES
 
 FACETS = ("year", "country", "camera", "type")
-_MAX_VALUES = 20
 _KEPT = 256  # words whose documents are remembered until something changes
 Array: TypeAlias = np.ndarray[Any, Any]
 _facets = msgspec.json.Decoder(tuple[str, str, str, str]).decode
@@ -213,7 +213,7 @@ class Memory:
         for i, facet in enumerate(FACETS):
             counts = np.bincount(self._codes[at, i], minlength=len(self._values[i]))
             named = [(value, int(counts[code])) for value, code in self._values[i].items() if value and counts[code]]
-            found[facet] = dict(sorted(named, key=lambda pair: (-pair[1], pair[0]))[:_MAX_VALUES])
+            found[facet] = dict(sorted(named, key=lambda pair: (-pair[1], pair[0]))[:MAX_FACET_VALUES])
         return found
 
 
