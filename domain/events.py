@@ -133,6 +133,33 @@ class ReprocessRequested(Event, frozen=True, kw_only=True):
 # --- the four ends of a step -----------------------------------------------------------------------------------------
 
 
+class FavouriteSet(Event, frozen=True, kw_only=True):
+    """The owner marked the asset as a favourite, or took the mark away."""
+
+    WHEN = "`favourite` was called for the asset, and it stood otherwise before."
+    BY = "a person"
+
+    favourite: Annotated[bool, _doc("Whether it is one from now on.")]
+
+
+class AssetTrashed(Event, frozen=True, kw_only=True):
+    """The asset was put into its owner's trash: no view shows it, nothing is deleted, and it can be taken out again."""
+
+    WHEN = "`trash add` was called for the asset, or for one that it stands behind."
+    BY = "a person"
+
+    reason: Reason
+
+
+class AssetRestored(Event, frozen=True, kw_only=True):
+    """The asset was taken out of the trash."""
+
+    WHEN = "`trash restore` was called, or an import met the asset's file again."
+    BY = "a person"
+
+    reason: Reason
+
+
 class StepSkipped(Outcome, frozen=True, kw_only=True):
     """A step does not apply to this asset, or its owner's policy forbids it. An end."""
 
@@ -861,6 +888,9 @@ EVENTS: tuple[type[Event], ...] = (
     StepGivenUp,
     AssetProcessed,
     ReprocessRequested,
+    FavouriteSet,
+    AssetTrashed,
+    AssetRestored,
     UploadRefused,
     ModerationPolicySet,
     HistorySealed,

@@ -15,6 +15,7 @@ from photovault.cli import (
     cloud,
     cost,
     history,
+    keep,
     likeness,
     models,
     moderation,
@@ -33,6 +34,7 @@ DEBUG = "PHOTOVAULT_DEBUG"
 
 browse.register(app)
 likeness.register(app)
+keep.register(app)
 process.register(app)
 upkeep.register(app)
 history.register(app)
