@@ -37,6 +37,7 @@ LAYERS: tuple[Layer, ...] = (
     Layer("vips", frozenset({"pyvips", "pyvips-binary"}), ("core",)),
     Layer("video", frozenset({"av"}), ("core",), stripped=True),
     Layer("places", frozenset({"timezonefinder", "tzdata"}), ("core", "arrays")),
+    Layer("search", frozenset({"opensearch-py"}), ("core",)),
     Layer("clusters", frozenset({"hdbscan"}), ("core", "arrays")),
     Layer("inference", frozenset({"onnxruntime", "pillow"}), ("core", "arrays")),
     Layer("words", frozenset({"tokenizers", "onnx"}), ("core", "arrays"), without=frozenset({"huggingface-hub"})),

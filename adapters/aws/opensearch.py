@@ -31,7 +31,7 @@ from adapters.aws.opensearch_documents import (
     template_name,
 )
 from adapters.aws.opensearch_queries import Owned, Way
-from domain.errors import InvalidInput, NotFound, PhotoVaultError
+from domain.errors import InvalidInput, NotFound, PhotoVaultError, ViewUnavailable
 from domain.ports import ViewTable
 from domain.query import Query, written
 from domain.ranking import DEPTH, asked_words
@@ -39,7 +39,7 @@ from domain.search import Entry, Found, Hit, Reason
 from domain.spelling import nearest, plain
 from domain.taxonomy import canonical
 
-__all__ = ["OpenSearchIndex"]
+__all__ = ["NoIndex", "OpenSearchIndex"]
 
 _CHUNK, _CHUNK_BYTES = 500, 4_000_000  # documents and bytes of a bulk request; the smallest node takes 10 MB
 _MOST_WAYS = 120  # of a whole question: OpenSearch takes 1,024 clauses a query
@@ -357,8 +357,15 @@ def _read_cursor(cursor: str | None, scope: int) -> _Place:
     return place
 
 
-def _missing(table: ViewTable) -> NotFound:
-    return NotFound(f"there is no index of generation {table.generation} of view {table.projection}")
+class NoIndex(NotFound, ViewUnavailable):
+    """The generation was made before there was an index, or its index was lost."""
+
+
+def _missing(table: ViewTable) -> NoIndex:
+    return NoIndex(
+        f"there is no index of generation {table.generation} of view {table.projection}: "
+        f"run `photovault replay --on aws --projection {table.projection}`, which makes the next one"
+    )
 
 
 def _bare(sent: dict[str, Any], error: object) -> dict[str, Any]:

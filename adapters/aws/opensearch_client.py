@@ -17,7 +17,7 @@ from opensearchpy import OpenSearch, Urllib3AWSV4SignerAuth, Urllib3HttpConnecti
 from opensearchpy.exceptions import ConnectionError as NoConnection
 from opensearchpy.exceptions import TransportError
 
-from domain.errors import InvalidInput, PhotoVaultError
+from domain.errors import InvalidInput, ViewUnavailable
 
 if TYPE_CHECKING:
     from adapters.aws.connection import Aws
@@ -30,7 +30,7 @@ _TIMEOUT_S = 10
 T = TypeVar("T")
 
 
-class IndexBusy(PhotoVaultError):
+class IndexBusy(ViewUnavailable):
     """The search index did not take a request, however often it was asked: deliver it again later."""
 
 

@@ -29,12 +29,13 @@ from adapters.aws.views import DynamoViewStore
 from domain.errors import InvalidInput
 from domain.eventstore import EventStore, utc_now
 from domain.parking import Parking
-from domain.ports import MediaEngine, Moderator, Scanner, Tagger, TextEmbedder, ViewStore, ViewTable
+from domain.ports import MediaEngine, Moderator, Scanner, SearchIndex, Tagger, TextEmbedder, ViewStore, ViewTable
 from domain.scanning import NoScanner, Serving
 from events_schema.codec import EventCodec
 from photovault.config import RenditionOptions, Settings, serving_policy
 from projections import PROJECTIONS
 from projections.generations import Generations
+from projections.indexing import IndexedViewStore
 
 if TYPE_CHECKING:
     from photovault.lookalikes import IndexedLookalikes
@@ -62,12 +63,13 @@ class CloudSettings(Struct, frozen=True, kw_only=True):
     endpoint_url: str | None = None
     scan_function: str | None = None
     serving: Serving = Serving()
+    opensearch: str | None = None  # its endpoint
 
     @staticmethod
     def of(environment: Mapping[str, str] = os.environ) -> CloudSettings:
         """Read EVENTS_TABLE, CHECKPOINTS_TABLE, VIEWS_PREFIX, QUEUES_PREFIX, ORIGINALS_BUCKET, DERIVED_BUCKET and
-        ARCHIVE_BUCKET; DEFAULT_OWNER, STAGE, AWS_ENDPOINT_URL (an emulator's), SCAN_FUNCTION and SERVE_UNSCANNED may be
-        empty.
+        ARCHIVE_BUCKET; DEFAULT_OWNER, STAGE, AWS_ENDPOINT_URL (an emulator's), SCAN_FUNCTION, SERVE_UNSCANNED and
+        PHOTOVAULT_OPENSEARCH may be empty.
 
         Raises:
             InvalidInput: one is missing, or the default owner can't be an owner's name.
@@ -88,10 +90,11 @@ class CloudSettings(Struct, frozen=True, kw_only=True):
             serving=serving_policy(
                 environment.get("SERVE_UNSCANNED"), scanner=scanner is not None, name="SERVE_UNSCANNED"
             ),
+            opensearch=environment.get("PHOTOVAULT_OPENSEARCH") or None,
         )
 
 
-_OPTIONAL = ("default_owner", "stage", "endpoint_url", "scan_function", "serving")
+_OPTIONAL = ("default_owner", "stage", "endpoint_url", "scan_function", "serving", "opensearch")
 
 
 def is_owner(name: str) -> bool:
@@ -151,9 +154,31 @@ class Cloud:
         return DynamoCheckpoints(self.aws, self.settings.checkpoints_table)
 
     @cached_property
-    def views(self) -> DynamoViewStore:
+    def rows(self) -> DynamoViewStore:
         """Rows of all projections."""
         return DynamoViewStore(self.aws, self.settings.views_prefix)
+
+    @cached_property
+    def index(self) -> SearchIndex | None:
+        """What searches are asked of; None where the deployment has no OpenSearch."""
+        if self.settings.opensearch is None:
+            return None
+        from adapters.aws.opensearch import OpenSearchIndex
+        from adapters.aws.opensearch_client import connect
+
+        client = connect(self.settings.opensearch, aws=self.aws)
+        return OpenSearchIndex(client, f"photovault-{self.settings.stage}-")
+
+    @cached_property
+    def views(self) -> ViewStore:
+        """Rows of all projections, with the search index beside them where there is one."""
+        return self._indexed(self.rows)
+
+    def _indexed(self, rows: ViewStore) -> ViewStore:
+        if self.settings.opensearch is None:
+            return rows
+        index = cast(SearchIndex, _Later(lambda: self.index))
+        return IndexedViewStore(rows, index, self.blobs.get, every_generation=False)
 
     @cached_property
     def queue(self) -> SqsQueue:
@@ -283,9 +308,8 @@ class Cloud:
         born = set(msgspec.json.decode(entry.value, type=list[str])) if entry else set()
         for empty in (True, False):
             some = [p for p in PROJECTIONS if (p.name in born) is empty]
-            Generations(cast(ViewStore, _Provisioned(self.views)), self.checkpoints, some, self.clock).ensure(
-                empty=empty
-            )
+            views = self._indexed(cast(ViewStore, _Provisioned(self.rows)))
+            Generations(views, self.checkpoints, some, self.clock).ensure(empty=empty)
 
     def close(self) -> None:
         """End decoders, threads and connections; clients that were given stay open."""
@@ -293,10 +317,24 @@ class Cloud:
             self.media.close()
         if "lookalikes" in self.__dict__:
             self.lookalikes.close()
-        if "views" in self.__dict__:
-            self.views.close()
+        if "rows" in self.__dict__:
+            self.rows.close()
+        index: Any = self.__dict__.get("index")
+        if index is not None:
+            index.close()
         if self._owns_aws:
             self.aws.close()
+
+
+class _Later:
+    """A search index that is made when it is first asked: most functions only read rows, and its library is slow to
+    import."""
+
+    def __init__(self, make: Callable[[], SearchIndex | None]) -> None:
+        self._make = make
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._make(), name)
 
 
 class _Provisioned:

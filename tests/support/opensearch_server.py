@@ -1,7 +1,7 @@
 """OpenSearch for tests: osmem's server, what it lacks answered here, and every request kept to be looked at.
 
-osmem (a package of PyPI, in memory, without Java) runs the words, filters, facets, versions and aliases. It has no k-NN:
-`Emulated` takes the `knn` clause out, lets osmem find what its filter passes, and measures the cosines itself, exactly.
+osmem (from PyPI, in memory, without Java) runs words, filters, facets, versions and aliases. It has no k-NN: `Emulated`
+takes the `knn` clause out, lets osmem find what its filter passes, and measures the cosines itself, exactly.
 What that can't show: HNSW's recall, analysis to the letter, shards by routing, signatures, how long anything takes.
 """
 
