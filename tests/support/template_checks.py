@@ -14,6 +14,7 @@ from tests.support.template_operations import alarms, api, state_machine
 from tests.support.template_reading import ENVIRONMENT, Template, functions, of_type, resolved
 from tests.support.template_resources import buckets, queue_times, step_queues, table_definitions, upload_path
 from tests.support.template_scanning import scanning
+from tests.support.template_search import SEARCHING, searching
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -51,6 +52,7 @@ def check(template: Template, root: Path = ROOT) -> list[str]:
         state_machine,
         api,
         scanning,
+        searching,
     ):
         found += rule(template)
     return [*found, *handlers_exist(template, root)]
@@ -86,6 +88,8 @@ def environments(template: Template) -> list[str]:
         wanted = dict(ENVIRONMENT)
         if own["Handler"] == "handlers.steps.handler":
             wanted["STEP"] = name
+        if name in SEARCHING:
+            wanted["PHOTOVAULT_OPENSEARCH"] = ""
         given = {key: resolved(template, value) for key, value in own["Environment"]["Variables"].items()}
         found += [
             f"function {name}: {key} is {given.get(key)!r}, not {wanted.get(key)!r}"
