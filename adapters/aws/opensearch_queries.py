@@ -134,7 +134,7 @@ def _either(clauses: list[Clause]) -> Clause:
 def counted(owner: str, ways: Mapping[str, Sequence[Way]]) -> Clause:
     """How many of the owner's documents there are, and how many have each named choice of ways."""
     every = {name: _either([clause for way in held for clause in way.anywhere()]) for name, held in ways.items()}
-    return _body(0, {"bool": Owned(owner).clauses()}, aggs={"words": {"filters": {"filters": every}}})
+    return _body(0, {"bool": Owned(owner).clauses()}, aggregations={"words": {"filters": {"filters": every}}})
 
 
 def spelled(owner: str, word: str) -> Clause:
@@ -174,7 +174,7 @@ def lexical(owned: Owned, words: Sequence[tuple[Sequence[Way], int]], total: int
         should.append({"constant_score": {"filter": anywhere, "boost": _WORD, "_name": str(place)}})
         should.append(_weighed(ways, math.log(1 + max(0.5, total - frequency + 0.5) / (frequency + 0.5))))
     query = {"bool": owned.clauses() | {"should": should, "minimum_should_match": 1}}
-    return _body(DEPTH, query, fields=("asset", "taken", "rating"), sort=_by("_score"), aggs=_facets())
+    return _body(DEPTH, query, fields=("asset", "taken", "rating"), sort=_by("_score"), aggregations=_facets())
 
 
 def _weighed(ways: Sequence[Way], idf: float) -> Clause:
@@ -185,7 +185,7 @@ def _weighed(ways: Sequence[Way], idf: float) -> Clause:
     return {
         "function_score": {
             "query": {"dis_max": {"queries": fields}},
-            "field_value_factor": {"field": "length", "missing": 1.0},
+            "functions": [{"field_value_factor": {"field": "length", "missing": 1.0}}],
             "boost_mode": "multiply",
         }
     }
@@ -207,7 +207,7 @@ def newest(owned: Owned, limit: int, after: Sequence[str] | None) -> Clause:
     """What passes, the newest first, behind a document; one more than the page, and the facets of all."""
     more: dict[str, Any] = {"search_after": list(after)} if after is not None else {}
     query = {"bool": owned.clauses()}
-    return _body(limit + 1, query, fields=("asset", "taken"), sort=_by("taken"), aggs=_facets(), **more)
+    return _body(limit + 1, query, fields=("asset", "taken"), sort=_by("taken"), aggregations=_facets(), **more)
 
 
 def like(owner: str, beginning: str) -> Clause:
@@ -232,7 +232,7 @@ def typed(owner: str, beginning: str, limit: int) -> Clause:
     owned = Owned(owner, ({"prefix": {"terms": {"value": beginning}}},))
     pattern = re.sub(r"([^\w ])", r"\\\1", beginning) + ".*"
     most = {"field": "terms", "include": pattern, "size": limit, "order": [{"_count": "desc"}, {"_key": "asc"}]}
-    return _body(0, {"bool": owned.clauses()}, aggs={"terms": {"terms": most}})
+    return _body(0, {"bool": owned.clauses()}, aggregations={"terms": {"terms": most}})
 
 
 def _facets() -> dict[str, Clause]:

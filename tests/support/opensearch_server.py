@@ -10,16 +10,22 @@ from __future__ import annotations
 import copy
 import json
 import math
+import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 from opensearchpy import OpenSearch, Urllib3HttpConnection
 from osmem_server import OsmemServer
 
 from adapters.aws.opensearch_client import connect
+
+KEEP = "PHOTOVAULT_TEST_OPENSEARCH_REQUESTS"
+"""Names a file to which all requests are added: `tests.support.opensearch_types` looks at them."""
 
 _ALL = 10_000
 _SEARCH = re.compile(r"^/(?P<index>[^/]+)/_msearch$")
@@ -115,6 +121,9 @@ class Emulator:
             client = connect(clone.url, connection=Emulated)
             yield client
             client.close()
+        if kept := os.environ.get(KEEP):
+            with Path(kept).open("ab") as file:
+                file.writelines(msgspec.json.encode(request) + b"\n" for request in Emulated.sent)
 
 
 @contextmanager
