@@ -45,6 +45,7 @@ class Emulated(Urllib3HttpConnection):
 
     sent: list[Request] = []
     failing: list[int] = []  # statuses of the next answers
+    full_for: list[set[str]] = []  # documents that the next bulk requests have no room for
 
     def perform_request(
         self,
@@ -56,10 +57,12 @@ class Emulated(Urllib3HttpConnection):
     ) -> Any:
         text = body.decode() if isinstance(body, bytes) else body or ""
         lines = [json.loads(line) for line in text.splitlines() if line]
-        type(self).sent.append(Request(method, url, dict(params or {}), lines))
+        type(self).sent.append(Request(method, url, dict(params or {}), copy.deepcopy(lines)))
         if self.failing:
             status = type(self).failing.pop(0)
             self._raise_error(status, '{"error": {"type": "rejected_execution_exception"}}', "application/json")
+        if url.endswith("/_bulk") and self.full_for:
+            return self._partly(type(self).full_for.pop(0), method, url, params, lines, **more)
         near: dict[int, Mapping[str, Any]] = {}
         if _SEARCH.match(url):
             for n in range(1, len(lines), 2):
@@ -75,6 +78,17 @@ class Emulated(Urllib3HttpConnection):
                 answers["responses"][n] = _nearest(answers["responses"][n], knn)
             raw = json.dumps(answers)
         return status, headers, raw
+
+    def _partly(self, full_for: set[str], method: str, url: str, params: Any, lines: list[Any], **more: Any) -> Any:
+        """A bulk of which some documents are turned away, as a node with a full queue does."""
+        pairs = list(zip(lines[::2], lines[1::2], strict=True))
+        taken = [line for pair in pairs if pair[0]["index"]["_id"] not in full_for for line in pair]
+        body = "".join(json.dumps(line) + "\n" for line in taken).encode()
+        status, headers, raw = super().perform_request(method, url, params, body, **more)
+        answers = iter(json.loads(raw)["items"])
+        full = {"status": 429, "error": {"type": "rejected_execution_exception", "reason": "the queue is full"}}
+        items = [{"index": full} if pair[0]["index"]["_id"] in full_for else next(answers) for pair in pairs]
+        return status, headers, json.dumps({"errors": True, "items": items})
 
 
 def _taken_out(body: dict[str, Any]) -> Mapping[str, Any] | None:
@@ -117,7 +131,7 @@ class Emulator:
     def client(self) -> Iterator[OpenSearch]:
         """A client for an empty cluster."""
         with self._server.clone() as clone:
-            Emulated.sent, Emulated.failing = [], []
+            Emulated.sent, Emulated.failing, Emulated.full_for = [], [], []
             client = connect(clone.url, connection=Emulated)
             yield client
             client.close()
