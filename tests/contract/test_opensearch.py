@@ -227,13 +227,16 @@ def test_searches_find_and_count_the_same_as_on_one_machine(index: OpenSearchInd
             here, there = (found(each, text, vector=vector, limit=100) for each in (index, local))
             assert set(assets(here)) == set(assets(there)), text
             assert (here.total, here.facets, here.corrected) == (there.total, there.facets, there.corrected), text
-            assert _ranks(here) == _ranks(there), text
+            near, far = _reasons(here), _reasons(there)
+            assert near.keys() == far.keys()
+            for asset, (worded, cosine) in near.items():
+                assert (worded, cosine) == (far[asset][0], pytest.approx(far[asset][1], abs=0.001)), text
     local.close()
 
 
-def _ranks(answer: Found) -> dict[str, tuple[bool, int | None]]:
-    """Whether a hit has words, and its place by meaning."""
-    return {hit.asset: (hit.reason.lexical_rank is not None, hit.reason.semantic_rank) for hit in answer.hits}
+def _reasons(answer: Found) -> dict[str, tuple[bool, float]]:
+    """Whether a hit has words, and how near its meaning is."""
+    return {hit.asset: (hit.reason.lexical_rank is not None, hit.reason.similarity or 0.0) for hit in answer.hits}
 
 
 # --- the connection --------------------------------------------------------------------------------------------------
