@@ -65,6 +65,7 @@ def test_every_request_asks_for_one_owners_documents_alone(index: OpenSearchInde
     for request in Emulated.sent:
         if request.path.endswith("/_bulk"):
             assert {line["index"]["routing"] for line in request.lines[::2]} == {"anna"}
+            assert (request.params["refresh"], request.params["require_alias"]) == (b"wait_for", b"true")
             continue
         assert request.path == f"/{PREFIX}search_g1/_msearch"
         for header, body in zip(request.lines[::2], request.lines[1::2], strict=True):
