@@ -134,10 +134,11 @@ Waits for some 45 ranges of an index, 16 at a time; NumPy and decoders are not n
         originals=False,
         capped=False,
         cap_if=_RECOGNITION,
-        memory_mb=1769,
+        memory_mb=1024,
         timeout_s=120,
         why="""\
-TAGS""",
+Measured: 0.23 s for the first picture, both models loaded, then 43 ms; 212 MB. It waits for DynamoDB and S3 longer
+than it computes: 1,024 MB (0.58 of a processor) cost less than a whole one, and a cold start stays at 2 s.""",
     ),
     StepShape(
         name="moderation",
@@ -147,10 +148,10 @@ TAGS""",
         originals=False,
         capped=False,
         cap_if=_RECOGNITION,
-        memory_mb=1769,
+        memory_mb=1024,
         timeout_s=120,
         why="""\
-MODERATION""",
+Measured: 0.16 s for the first picture, the model loaded, then 13 ms; 164 MB. Memory as for tags.""",
     ),
     StepShape(
         name="embed",
@@ -159,10 +160,11 @@ MODERATION""",
         originals=False,
         capped=False,
         cap_if=_RECOGNITION,
-        memory_mb=1769,
+        memory_mb=1024,
         timeout_s=120,
         why="""\
-EMBED""",
+Measured: 0.40 s for the first asset (model, tokenizer, the labels' own weights), then 15 ms for a dozen texts that are
+new; labels come again and are remembered. 307 MB.""",
     ),
     StepShape(
         name="faces",
@@ -172,10 +174,11 @@ EMBED""",
         documents={"face-key": "read"},
         capped=False,
         cap_if=_RECOGNITION,
-        memory_mb=1769,
+        memory_mb=1024,
         timeout_s=120,
         why="""\
-FACES""",
+Measured: 0.18 s for the first picture, then up to 70 ms a picture with faces; 165 MB, 191 MB with 200 faces in it: 16
+are looked at together. Says that face recognition is off until the owner agrees.""",
     ),
     StepShape(
         name="identify",

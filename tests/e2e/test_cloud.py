@@ -85,8 +85,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
         aws = connect(endpoint)
         cloud = Cloud(CloudSettings.of(_environment(outputs, endpoint)), aws)
         told = Story(cloud, outputs, endpoint=endpoint)
-        cloud.register()
-        cloud.people.agree(OWNER, f"person:{OWNER}")
+        assert _photovault(told, "cloud", "faces", "agree")["faces"] == "on"
         _upload(told, photos, (*GOOD, *BAD, FILM))
         if FACE.is_file():
             _upload(told, FACE.parent, (FACE.name,))
