@@ -56,9 +56,8 @@ def main() -> None:
         kept.near(str(number), face[0], NEIGHBOURS)
         kept.remember(Remembered(f"{number}", f"{number:064}", {0: f"{number % len(places):026}"}), face)
         spent.append((time.process_time() - started) * 1000)
-    print(
-        f"{pictures:,} pictures one by one, {blobs.written / pictures / 1000:.1f} KB written a picture; ms of a processor:"
-    )
+    written_kb = blobs.written / pictures / 1000
+    print(f"{pictures:,} pictures one by one, {written_kb:.1f} KB written for each; ms of a processor:")
     print(f"mean {statistics.mean(spent):.2f}, median {statistics.median(spent):.2f}, longest {max(spent):,.0f}")
     blobs.read = 0
     started = time.process_time()
