@@ -47,7 +47,7 @@ KEPT_SERVICES = {
     "sts",
 }
 """Of botocore's descriptions of 400 services (22 MB), those of services that functions call, or are about to."""
-_PRUNED = ("__pycache__", "tests", "bin", "*.pyi", "*.pyx", "*.pxd", "*.a", ".lock")
+_PRUNED = ("__pycache__", "tests", "bin", "*.pyi", "*.pyx", "*.pxd", "*.c", "*.a", ".lock")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -50,11 +50,12 @@ LAYERS: tuple[Layer, ...] = (
     Layer("inference", frozenset({"onnxruntime", "pillow"}), ("core", "arrays"), about="ONNX Runtime, Pillow"),
     Layer(
         "words",
-        frozenset({"tokenizers", "onnx"}),
-        ("core", "arrays"),
+        frozenset({"tokenizers"}),
+        ("core",),
         without=frozenset({"huggingface-hub"}),
-        about="words to tokens, and what reads a model's last layer",
+        about="words to tokens",
     ),
+    Layer("clusters", frozenset({"hdbscan"}), ("core", "arrays"), about="clusters of times, places and faces"),
     Layer("sealing", frozenset({"cryptography"}), ("core",), about="AES"),
     Layer("nearest", frozenset({"usearch"}), ("core", "arrays"), about="the graph of nearest vectors"),
     Layer(
@@ -85,7 +86,7 @@ LAYERS: tuple[Layer, ...] = (
 """One layer with everything would pass AWS's 250 MB; so a function gets only what its step imports. What a picture's
 vector says in words is in the last layer of the classifier: so `models-words` holds that one, too."""
 
-EXTRAS = ("media", "aws", "ml", "faces", "models")
+EXTRAS = ("media", "aws", "ml", "faces", "memories")
 """The optional dependencies of pyproject.toml that run on Lambda."""
 
 
