@@ -700,10 +700,14 @@ class PersonsMerged(Event, frozen=True, kw_only=True):
     """This person and another are the same: all faces of this one count as the other's, also those to come."""
 
     STREAM = "person"
-    WHEN = "`people merge` was called, or a split was undone."
-    BY = "a person"
+    WHEN = "`people merge` was called, a split was undone, or the periodic look found two who are one."
+    BY = "a person, or the periodic look"
 
     into: PersonId
+    by: Annotated[
+        Literal["cluster", "person"],
+        _doc("How it was decided; `cluster`: by nearness, between two of whom nobody has said anything."),
+    ] = "person"
 
 
 class PersonSplit(Event, frozen=True, kw_only=True):
