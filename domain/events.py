@@ -528,7 +528,7 @@ class AssetTagged(Outcome, frozen=True, kw_only=True):
 class AssetEmbedded(Outcome, frozen=True, kw_only=True):
     """The meaning of what is known of an asset in words (tags, caption, keywords), as one vector."""
 
-    WHEN = "After tags, when a model for text is installed and there are words."
+    WHEN = "After tags, a caption or keywords, when a model for text is installed."
     BY = "embed"
 
     vector: Annotated[str, _doc("Blob with the vector: float16, little-endian, of length 1.", min_length=1)]
