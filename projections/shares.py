@@ -1,5 +1,5 @@
-"""Shares, twice: an owner's links, the newest first; and the way from a link to its owner, in a partition of its own for
-each link, so that a visitor's request is one row and nobody can list what others share.
+"""Shares, twice: an owner's links, the newest first; and the way from a link to its owner, in a partition of its own
+for each link, so that a visitor's request is one row and nobody can list what others share.
 """
 
 from __future__ import annotations
