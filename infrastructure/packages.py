@@ -29,12 +29,15 @@ class Layer(Struct, frozen=True):
 
 
 LAYERS: tuple[Layer, ...] = (
-    Layer("core", frozenset({"msgspec", "boto3", "pynamodb", "aws-lambda-powertools", "aws-xray-sdk"})),
+    Layer(
+        "core",
+        frozenset({"msgspec", "argon2-cffi", "tzdata", "boto3", "pynamodb", "aws-lambda-powertools", "aws-xray-sdk"}),
+    ),
     Layer("arrays", frozenset({"numpy"}), ("core",)),
     Layer("pictures", frozenset({"pillow", "pillow-heif", "pylibjxl", "rawpy"}), ("core", "arrays")),
     Layer("vips", frozenset({"pyvips", "pyvips-binary"}), ("core",)),
     Layer("video", frozenset({"av"}), ("core",), stripped=True),
-    Layer("places", frozenset({"timezonefinder", "tzdata"}), ("core", "arrays")),
+    Layer("places", frozenset({"timezonefinder"}), ("core", "arrays")),
 )
 """One layer with everything would pass AWS's 250 MB; so a function gets only what its step imports."""
 

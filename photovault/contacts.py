@@ -50,8 +50,15 @@ _view = Contacts()
 class ContactBook(Protocol):
     """What is needed of a vault."""
 
-    store: EventStore
-    clock: Callable[[], datetime]
+    @property
+    def store(self) -> EventStore:
+        """The history."""
+        ...
+
+    @property
+    def clock(self) -> Callable[[], datetime]:
+        """The time."""
+        ...
 
     @property
     def views(self) -> ViewStore:

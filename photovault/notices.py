@@ -31,7 +31,7 @@ from domain.notification_events import (
 from domain.share_events import ShareCreated
 from photovault.contacts import ContactBook, contacts_of, load, owners
 from photovault.when import due
-from projections.notifications import Notifications
+from projections.notifications import Contacts, Notifications
 
 __all__ = ["CONSUMER", "SETTLE", "STALE", "Noticed", "ask_for_test", "look", "notice", "queue", "quota_of", "set_quota"]
 
@@ -83,12 +83,24 @@ def notice(vault: ContactBook, commits: Iterable[Commit]) -> int:
             found = _noticed(recorded)
             if found is None:
                 continue
+            if not _ready(vault):
+                return queued
             if owner not in book:
                 book[owner] = contacts_of(vault, owner)
             if category == "contact":  # its row may not be there yet
                 book.pop(owner)
             queued += sum(queue(vault, owner, c, found, recorded) for c in _told(vault, owner, book, found, commit))
     return queued
+
+
+def _ready(vault: ContactBook) -> bool:
+    """Whether the views are built: while they are not, as after an upgrade, nobody is told, and nobody waits for it."""
+    try:
+        vault.generations.active(Contacts.name)
+        vault.generations.active(Notifications.name)
+    except ViewUnavailable:
+        return False
+    return True
 
 
 def _told(

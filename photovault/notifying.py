@@ -35,7 +35,7 @@ from photovault.notices import CONSUMER, resumed
 from photovault.when import quiet_until
 from projections.notifications import PARTITION, Notifications, owner_in
 
-__all__ = ["Mailing", "Sent", "resend", "send_due"]
+__all__ = ["Mailing", "Sent", "is_due", "resend", "send_due"]
 
 _view = Notifications()
 
@@ -82,6 +82,13 @@ def send_due(vault: Mailing, serving: Serving, limit: int = 100) -> Sent:
         outcome = _send(vault, serving, owner_in(row.key), row.key.partition("#")[2])
         setattr(done, outcome, getattr(done, outcome) + 1)
     return done
+
+
+def is_due(vault: Mailing) -> bool:
+    """Whether there is anything to send. Cost: one query."""
+    _, table = vault.generations.active(Notifications.name)
+    high = vault.clock().isoformat() + "~"
+    return bool(vault.views.query(table, PARTITION, index="due", high=high, limit=1).rows)
 
 
 def resend(vault: Mailing, owner: str, ident: str) -> None:

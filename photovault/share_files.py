@@ -16,7 +16,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from domain.asset import Asset, asset_stream, fold
-from domain.errors import MediaRejected, NotFound
+from domain.errors import MediaFailed, MediaRejected, NotFound
 from domain.eventstore import EventStore
 from domain.ports import BlobStore, MediaEngine
 
@@ -26,7 +26,10 @@ __all__ = ["Files", "Handed", "full_size", "rendition"]
 class Files(Protocol):
     """What of a vault is needed to make a file."""
 
-    store: EventStore
+    @property
+    def store(self) -> EventStore:
+        """The history."""
+        ...
 
     @property
     def blobs(self) -> BlobStore:
@@ -110,11 +113,14 @@ def _video(vault: Files, state: Asset) -> Handed:
         return Handed(found.mp4.blob, "mp4", "video/mp4", found.mp4.size_bytes)
     if found is None or not found.original_plays or state.video is None or state.transcode_plan is None:
         raise NotFound("the video is not ready yet: try again later")
-    if "media" in getattr(vault, "cannot", ()):
-        raise NotFound("this video can't be handed out without its metadata from here")
     assert state.uploaded is not None
-    with tempfile.TemporaryDirectory(dir=vault.scratch) as folder, vault.blobs.file(state.uploaded.blob) as source:
-        sound = state.video.audio is not None
-        joined = vault.media.join(source, Path(folder), state.video, state.transcode_plan, [], None, copy_sound=sound)
-        key = vault.blobs.put_files([Path(joined.path)])[0]
+    sound = state.video.audio is not None
+    try:
+        with tempfile.TemporaryDirectory(dir=vault.scratch) as folder, vault.blobs.file(state.uploaded.blob) as source:
+            joined = vault.media.join(
+                source, Path(folder), state.video, state.transcode_plan, [], None, copy_sound=sound
+            )
+            key = vault.blobs.put_files([Path(joined.path)])[0]
+    except MediaFailed as error:  # on AWS the API has no decoders
+        raise NotFound("this video can't be handed out without its metadata from here") from error
     return Handed(key, "mp4", "video/mp4", joined.bytes)

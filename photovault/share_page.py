@@ -71,7 +71,7 @@ def pictures_page(title: str, items: Sequence[Item], where: Where, *, until: str
     return _page(title or "Shared pictures", f"<p>{count}</p>\n{body}\n{note}" if items else body)
 
 
-def closed_page(message: str, *, form: str | None = None, action: str = "") -> str:
+def closed_page(message: str, *, form: str | None = None, action: str = "", button: str = "Show the pictures") -> str:
     """Why nothing is shown; with a form for a password (`password`), or a button alone (`button`)."""
     field = ""
     if form == "password":
@@ -80,7 +80,7 @@ def closed_page(message: str, *, form: str | None = None, action: str = "") -> s
             '<input id="p" name="password" type="password" required maxlength="200" autocomplete="off" autofocus>'
         )
     asked = (
-        f'<form method="post" action="{escape(action)}">{field}<button type="submit">Show the pictures</button></form>'
+        f'<form method="post" action="{escape(action)}">{field}<button type="submit">{escape(button)}</button></form>'
     )
     return _page("Shared pictures", f"<p>{escape(message)}</p>\n{asked if form else ''}")
 

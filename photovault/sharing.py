@@ -11,9 +11,9 @@ import secrets
 import uuid
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from domain import share as shares
 from domain.commits import NEW, Cause, derive_id
@@ -31,12 +31,14 @@ from projections.shares import LINK, Links, Shares
 
 __all__ = [
     "Made",
+    "Order",
     "SharingVault",
     "Visit",
     "create",
     "download",
     "list_shares",
     "look",
+    "order",
     "revoke",
     "saved_token",
     "visit",
@@ -63,8 +65,15 @@ REASONS = {
 class SharingVault(Library, Files, Protocol):
     """What sharing needs of a vault, on one machine and on AWS alike."""
 
-    store: EventStore
-    clock: Callable[[], datetime]
+    @property
+    def store(self) -> EventStore:
+        """The history."""
+        ...
+
+    @property
+    def clock(self) -> Callable[[], datetime]:
+        """The time."""
+        ...
 
     @property
     def checkpoints(self) -> Checkpoints:
@@ -88,6 +97,20 @@ class Visit(Struct, frozen=True):
     session: str
     expires_at: datetime
     new: bool  # it counts as an opening
+
+
+class Order(Struct, frozen=True, forbid_unknown_fields=True):
+    """A link as a program asks for it."""
+
+    assets: tuple[str, ...] = ()
+    person: str | None = None
+    memory: str | None = None
+    title: str = ""
+    password: str | None = None
+    days: Annotated[int, Meta(ge=1, le=3650)] | None = 30
+    max_views: Annotated[int, Meta(ge=1)] | None = None
+    download: bool = False
+    to: tuple[str, ...] = ()
 
 
 # --- the owner -------------------------------------------------------------------------------------------------------
@@ -146,6 +169,34 @@ def create(
     cause = Cause(commit_id=derive_id("share", share), actor=actor or f"person:{owner}", correlation_id=share)
     vault.store.append(share_stream(owner, share), [event], NEW, cause)
     return Made(share, token)
+
+
+def order(vault: SharingVault, owner: str, asked: Order, serving: Serving) -> Made:
+    """Make the link that a program asks for.
+
+    Raises:
+        InvalidInput, NotFound: see `create`.
+    """
+    if (bool(asked.assets), asked.person is not None, asked.memory is not None).count(True) != 1:
+        raise InvalidInput("share assets, or a person, or a memory: one of the three")
+    if any("#" in each for each in (*asked.assets, asked.person or "", asked.memory or "", *asked.to)):
+        raise NotFound("there is no such asset, person, memory or contact")
+    kind: ShareKind = "selection" if len(asked.assets) > 1 else "asset"
+    kind = "person" if asked.person is not None else "memory" if asked.memory is not None else kind
+    return create(
+        vault,
+        owner,
+        kind,
+        serving,
+        assets=asked.assets,
+        subject=asked.person or asked.memory,
+        title=asked.title,
+        password=asked.password,
+        lasts=timedelta(days=asked.days) if asked.days is not None else None,
+        max_views=asked.max_views,
+        download=asked.download,
+        to=asked.to,
+    )
 
 
 def revoke(vault: SharingVault, owner: str, share: str, actor: str = "") -> bool:
@@ -224,6 +275,7 @@ def visit(
     session: str | None = None,
     address: str | None = None,
     request: str = "",
+    renew: bool = True,
 ) -> Visit:
     """Open a link.
 
@@ -232,6 +284,7 @@ def visit(
         session: the code of an earlier visit.
         address: the visitor's; only a salted hash of it is recorded.
         request: names this request.
+        renew: whether this may become an opening of its own; else it has to be part of one.
     Cost:
         A row, the share's newest commits, one append unless it is the same opening; and the items' rows.
     Raises:
@@ -248,6 +301,8 @@ def visit(
         _must_open(share, token)
         now = vault.clock()
         known = session is not None and _session_holds(signing, share, session, now)
+        if not known and not renew:
+            raise ShareClosed("button_needed", "this opening is over: open the link again")
         if right is None and password is not None and not known and share.state(now) == "active":
             right = _is_right(share, password)
         if items is None:

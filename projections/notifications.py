@@ -10,7 +10,7 @@ from typing import Any
 
 from domain import contact as contacts
 from domain import notification as notifications
-from domain.commits import VAULT_OWNER, Commit, Recorded, split_stream
+from domain.commits import VAULT_OWNER, Commit, split_stream
 from domain.contact import Contact
 from domain.notification import Message
 from domain.notification_events import (
@@ -51,6 +51,10 @@ def _home(stream: str) -> tuple[str, str]:
 
 def _contact(state: Contact, event: Any, commit: Commit) -> Contact:
     return contacts.evolve(state, event, commit.recorded_at)
+
+
+def _message(state: Message, event: Any, commit: Commit) -> Message:
+    return notifications.evolve(state, event, commit.recorded_at, commit.number)
 
 
 class Contacts(Projection[Contact]):
@@ -103,18 +107,22 @@ class Notifications(Projection[Message]):
     category = "notification"
     indexes = ("due", "owner")
     state = Message
-    on = {}
+    on = dict.fromkeys(
+        (
+            NotificationQueued,
+            NotificationPostponed,
+            NotificationClaimed,
+            NotificationSent,
+            NotificationFailed,
+            NotificationWithheld,
+        ),
+        _message,
+    )
 
     def start(self, stream: str) -> Message:
         """Nothing to tell yet; whose it is follows from the stream."""
         owner, _, ident = split_stream(stream)
         return Message(ident, owner)
-
-    def evolve(self, state: Message, recorded: Recorded) -> Message:
-        """As the decider folds it."""
-        if not isinstance(recorded.event, _MESSAGE_EVENTS):
-            return state
-        return notifications.evolve(state, recorded.event, recorded.commit.recorded_at, recorded.commit.number)
 
     def home(self, stream: str) -> tuple[str, str]:
         """All in one partition, by owner."""
@@ -145,13 +153,3 @@ class Notifications(Projection[Message]):
             "by": state.by or None,
             "reason": state.reason or None,
         }
-
-
-_MESSAGE_EVENTS = (
-    NotificationQueued,
-    NotificationPostponed,
-    NotificationClaimed,
-    NotificationSent,
-    NotificationFailed,
-    NotificationWithheld,
-)

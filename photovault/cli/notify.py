@@ -208,7 +208,7 @@ def resend_command(
     """Send a message again that was given up, or that may not have arrived: it may then come twice."""
     with open_vault(context) as vault:
         catch_up(vault)
-        projection, view = vault.generations.active(Notifications.name)
+        _, view = vault.generations.active(Notifications.name)
         low = f"{vault.settings.owner}#{ident}"
         rows = vault.views.query(view, PARTITION, low=low, high=low + "\U0010ffff", limit=2).rows
         found = rows[0].key.partition("#")[2] if len(rows) == 1 and ident else ident
