@@ -59,6 +59,7 @@ from domain.events import (
     VideoAnalyzed,
     VideoTranscoded,
 )
+from photovault.auditing_sharing import describe_sharing
 
 
 class AuditEntry(Struct, frozen=True):
@@ -252,7 +253,7 @@ def describe(event: Event) -> str:
             return f"{event.streams:,} streams under Merkle root {event.root}"
         case ContentClaimed():
             return f"the content of asset {event.asset}"
-    return ""
+    return describe_sharing(event)
 
 
 def _plan(event: TranscodePlanned) -> str:

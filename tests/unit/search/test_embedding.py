@@ -132,7 +132,9 @@ def _xmp(vault: MemoryVault, caption: str, stars: int = 1) -> None:
 def test_a_caption_that_comes_later_is_embedded_and_one_that_goes_is_forgotten() -> None:
     with MemoryVault() as vault:
         texts = Letters()
-        vault.worker = Worker(STEP_FUNCTIONS, msgspec.structs.replace(vault.ports, recognises=Recognition(texts=texts, tagger=Sees())))
+        vault.worker = Worker(
+            STEP_FUNCTIONS, msgspec.structs.replace(vault.ports, recognises=Recognition(texts=texts, tagger=Sees()))
+        )
         key = vault.blobs.put(fake_photo("a"))
         append(vault.store, STREAM, [uploaded(blob=key, sha256=key)])
         work(vault)
