@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from msgspec import Struct
 
+from adapters.ml.density import density_clusters
 from adapters.ml.nearest import vectors_of
 from domain.asset import Asset, asset_stream, fold
 from domain.commits import Cause, derive_id
@@ -105,14 +106,12 @@ def _give_near(
 def _groups(loose: Sequence[_Loose]) -> list[list[_Loose]]:
     if len(loose) < 2 * LEAST_FACES:
         return []
-    from sklearn.cluster import HDBSCAN
-
     vectors = np.concatenate([vectors_of(each.vector) for each in loose])
     rows: list[list[float]] = vectors.tolist()
-    labels = HDBSCAN(min_cluster_size=LEAST_FACES, copy=True).fit_predict(vectors)
+    labels = density_clusters(vectors, metric="euclidean", min_cluster_size=LEAST_FACES).labels
     return [
         [loose[i] for i in members]
-        for members in gathered([int(each) for each in labels], [each.asset for each in loose], rows, LEAST_FACES)
+        for members in gathered(labels.tolist(), [each.asset for each in loose], rows, LEAST_FACES)
     ]
 
 
