@@ -26,7 +26,9 @@ from numpy.typing import NDArray
 from domain.sphere import EARTH_KM, Floats, cells, km_between, mean_position
 
 __all__ = [
+    "ALWAYS",
     "DAY_BEGINS_S",
+    "SCENE_S",
     "Base",
     "Cluster",
     "Day",
@@ -34,8 +36,8 @@ __all__ = [
     "Spot",
     "Track",
     "Visit",
-    "SCENE_S",
     "bases_and_spots",
+    "changed_days",
     "day_of",
     "digest",
     "quiet_days",
@@ -56,6 +58,9 @@ by the calendar.)"""
 BASE_WEEKS, BASE_AMONG, BASE_SPAN = 6, 26, 12
 BASE_LEAST_KM, BASE_MOST_KM = 12.0, 35.0
 """How far a home base reaches: three times as far as nine in ten of its visits lie from its middle, within these."""
+
+ALWAYS = (-1_000_000, 1_000_000)
+"""Days that no history reaches."""
 
 VISITS_OF_A_PLACE = 4
 PLACE_KM = 0.7
@@ -201,7 +206,7 @@ def rhythm_of(days: Sequence[Day], fallback: Rhythm = Rhythm()) -> Rhythm:  # no
     )
 
 
-def quiet_days(days: Sequence[Day], bases: Sequence[Base], fallback: float = Rhythm.quiet_days) -> float:
+def quiet_days(days: Sequence[Day], bases: Sequence[Base], fallback: float = 4.0) -> float:
     """For how many days the owner may be silent on a journey: two more than nearly ever; 4 to 7."""
     gaps: list[int] = []
     before: Day | None = None
@@ -295,7 +300,8 @@ def bases_and_spots(days: Sequence[Day], cluster: Cluster) -> tuple[tuple[Base, 
 
 
 def _alive(visited: NDArray[np.int64], weeks: NDArray[np.int64]) -> list[tuple[int, int]]:
-    """From which day to which a place is among the owner's ordinary weeks."""
+    """From which day to which a place is among the owner's ordinary weeks. What is one in the first weeks of a history,
+    or in its last, is taken to be one before and after them."""
     if len(visited) < BASE_WEEKS:
         return []
     order = np.searchsorted(weeks, visited)  # weeks without any picture say nothing
@@ -307,7 +313,35 @@ def _alive(visited: NDArray[np.int64], weeks: NDArray[np.int64]) -> list[tuple[i
             found[-1] = (found[-1][0], ends)
         else:
             found.append((begins, ends))
-    return [(a * 7 - 7, b * 7 + 13) for a, b in found if b - a >= BASE_SPAN]
+    opened, closed = int(weeks[:BASE_WEEKS][-1]), int(weeks[-BASE_WEEKS:][0])
+    return [
+        (ALWAYS[0] if a <= opened else a * 7 - 7, ALWAYS[1] if b >= closed else b * 7 + 13)
+        for a, b in found
+        if b - a >= BASE_SPAN
+    ]
+
+
+def changed_days(before: Sequence[Base], after: Sequence[Base]) -> list[tuple[int, int]]:
+    """Stretches of days (first, last) on which an owner was at home elsewhere than was thought before. Bases that moved
+    by less than a fifth of their reach, or are a week longer or shorter, are the same."""
+    found: list[tuple[int, int]] = []
+    rest = list(after)
+    for base in before:
+        same = next((each for each in rest if _like(base, each)), None)
+        if same is None:
+            found.append((base.since, base.until))
+            continue
+        rest.remove(same)
+        for one, other in ((base.since, same.since), (base.until, same.until)):
+            if abs(one - other) > 7:
+                found.append((min(one, other), max(one, other)))
+    return [*found, *((each.since, each.until) for each in rest)]
+
+
+def _like(one: Base, other: Base) -> bool:
+    apart = float(km_between(np.array([one.lat]), np.array([one.lon]), other.lat, other.lon)[0])
+    at_once = one.since <= other.until and other.since <= one.until
+    return apart < 0.2 * one.km and abs(one.km - other.km) < 0.2 * one.km and at_once
 
 
 def _merged(bases: Sequence[Base]) -> tuple[Base, ...]:

@@ -2,7 +2,7 @@
 
 Everything is measured against the owner's own habits (`domain.habits`): what is away, which pause ends an occasion,
 how many pictures are out of the ordinary. What comes out for a stretch of pictures depends on that stretch and a few
-neighbours alone, so a new picture needs its neighbourhood looked at and no more (`EDGE`).
+neighbours alone, so a new picture needs its neighbourhood looked at and no more (`anchors`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from domain.habits import DAY_BEGINS_S, DAY_S, SCENE_S, Base, Rhythm, Track
 from domain.sphere import Floats, km_between
 
-__all__ = ["LONGEST_TRIP_DAYS", "Habits", "Occasion", "occasions"]
+__all__ = ["LONGEST_TRIP_DAYS", "Habits", "Occasion", "anchors", "occasions"]
 
 LEAST_TRIP = 4
 """Pictures of a trip, at least."""
@@ -28,6 +28,7 @@ LONGEST_TRIP_DAYS = 92
 _JET_KMH = 1200.0
 _WALK_KMH = 4.0  # a way that a walk explains is none
 _DAY_TRIP_KM = 60.0
+_SILENCE_S = 10 * DAY_S
 _WHEREABOUTS_S = 3 * DAY_S  # for so long a position says where the next pictures without one are
 
 
@@ -62,6 +63,20 @@ def occasions(track: Track, habits: Habits) -> list[Occasion]:
         taken[list(trip.members)] = True
     events = _events(track, located, taken, habits)
     return sorted((*trips, *events), key=lambda o: o.members[0])
+
+
+def anchors(track: Track, habits: Habits) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Where a track can be cut without changing what is found on one side of the cut: numbers of the pictures that a
+    part may begin with, and of those that it may end with. These are pictures at home with a pause before them (after
+    them), and the edges of a silence that no journey outlasts."""
+    located = track.located & ~_glitches(track)
+    home = located & (_away(track, located, habits.bases) == 0)
+    pause = np.array([habits.rhythm(at).pause_s for at in track.at])
+    gaps = np.diff(track.at)
+    paused = np.concatenate(([False], gaps > np.maximum(pause[1:], pause[:-1]), [False]))
+    silent = np.concatenate(([False], gaps > _SILENCE_S, [False]))
+    begins, ends = home & paused[:-1] | silent[:-1], home & paused[1:] | silent[1:]
+    return np.flatnonzero(begins), np.flatnonzero(ends)
 
 
 def _glitches(track: Track) -> NDArray[np.bool_]:

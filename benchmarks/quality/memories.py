@@ -89,7 +89,9 @@ class _Maker:
         self.homes = _HOMES[seed % len(_HOMES)]
         self.moves = int(self.days * self.dice.uniform(0.4, 0.6))
         self.circle: dict[tuple[float, float], list[tuple[float, float]]] = {}
-        self.gps_since = int(self.days * self.dice.uniform(0.05, 0.3))  # until then most pictures are of a camera without
+        self.gps_since = int(
+            self.days * self.dice.uniform(0.05, 0.3)
+        )  # until then most pictures are of a camera without
 
     def home(self, day: int) -> tuple[float, float]:
         return self.homes[0] if day < self.moves else self.homes[1]
@@ -116,7 +118,10 @@ class _Maker:
         """Times of an occasion: scenes of a few pictures each."""
         scenes = max(2, round(pictures / 2.2))
         starts = np.sort(self.dice.uniform(0, lasts, scenes))
-        return np.sort(np.concatenate([s + np.cumsum(self.dice.exponential(7, 1 + self.dice.poisson(1.2))) for s in starts]) + begins)
+        return np.sort(
+            np.concatenate([s + np.cumsum(self.dice.exponential(7, 1 + self.dice.poisson(1.2))) for s in starts])
+            + begins
+        )
 
     def make(self) -> None:
         self._trips()
@@ -124,7 +129,7 @@ class _Maker:
         self._ordinary()
 
     def _free(self, first: int, last: int) -> bool:
-        return 0 < first and last < self.days - 2 and not self.busy[first - 1 : last + 2].any()
+        return first > 0 and last < self.days - 2 and not self.busy[first - 1 : last + 2].any()
 
     def _trips(self) -> None:
         for _ in range(round(self.days / 365 * self.dice.uniform(4, 6))):
@@ -137,7 +142,11 @@ class _Maker:
             self.busy[first : first + nights + 1] = True
             home = self.home(first)
             near = nights <= 3 and self.dice.random() < 0.6
-            where = self.around(home, self.dice.uniform(90, 400)) if near else _TARGETS[int(self.dice.integers(len(_TARGETS)))]
+            where = (
+                self.around(home, self.dice.uniform(90, 400))
+                if near
+                else _TARGETS[int(self.dice.integers(len(_TARGETS)))]
+            )
             silent = set() if nights < 7 else set(self.dice.integers(2, nights - 1, 2).tolist())
             for n in range(nights + 1):
                 if n in silent:
@@ -257,9 +266,12 @@ def habits_of(track: Track) -> tuple[Habits, list[Day]]:
     for each in days:
         by_year[1970 + int(each.day / 365.2425)].append(each)
     bases, _ = bases_and_spots(
-        days, lambda rows, *, least, epsilon: density_clusters(
-            rows, metric="haversine", min_cluster_size=least, min_samples=least, epsilon=epsilon
-        ).labels,
+        days,
+        lambda rows, *, least, epsilon: (
+            density_clusters(
+                rows, metric="haversine", min_cluster_size=least, min_samples=least, epsilon=epsilon
+            ).labels
+        ),
     )
     usual = rhythm_of(days, Rhythm(quiet_days=quiet_days(days, bases)))
     return Habits(bases, {year: rhythm_of(some, usual) for year, some in by_year.items()}, usual), days
@@ -339,7 +351,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         write(generate(options.seed, options.style, options.years), options.folder)
         return
     for seed in options.seeds:
-        print(f"seed {seed}:", "  ".join(_shown(*each) for each in score(generate(seed, options.style, options.years)).items()), flush=True)
+        print(
+            f"seed {seed}:",
+            "  ".join(_shown(*each) for each in score(generate(seed, options.style, options.years)).items()),
+            flush=True,
+        )
 
 
 def _shown(name: str, value: float) -> str:
