@@ -18,6 +18,7 @@ from domain.event_base import doc as _doc
 from domain.faces import Face
 from domain.likeness import MAX_LOOKALIKES, Lookalike
 from domain.media import Camera, DateCandidate, Kind, MotionVideo, Position, TakenAt
+from domain.memory_events import MEMORY_EVENTS
 from domain.moderation import LABELS, Policy, Verdict
 from domain.notification_events import NOTIFICATION_EVENTS
 from domain.recognition import ModelUse, Tag
@@ -286,6 +287,21 @@ class RenditionsGenerated(Outcome, frozen=True, kw_only=True):
     saved_bytes: Annotated[
         int, _doc("By how much the smallest `web` copy is smaller than the original; 0 without one.", "bytes", ge=0)
     ] = 0
+
+
+class QualityScored(Event, frozen=True, kw_only=True):
+    """How good a picture is to look at, as measured (`domain.quality`) on the picture that is shown."""
+
+    WHEN = "In the commit of each RenditionsGenerated."
+    BY = "renditions"
+
+    sharpness: Annotated[
+        float, _doc("Mean absolute Laplacian in the sharpest tenth; under 5 is blurred.", "grey levels", ge=0)
+    ]
+    exposure: Annotated[float, _doc("Mean brightness: 0 black, 1 white.", ge=0, le=1)]
+    contrast: Annotated[float, _doc("Standard deviation of brightness.", ge=0, le=1)]
+    dark: Annotated[float, _doc("Share of the picture that is nearly black.", ge=0, le=1)]
+    resolution: Annotated[float, _doc("Of the original.", "megapixels", ge=0)]
 
 
 class VideoAnalyzed(Outcome, frozen=True, kw_only=True):
@@ -864,5 +880,7 @@ EVENTS: tuple[type[Event], ...] = (
     HistorySealed,
     *SHARE_EVENTS,
     *NOTIFICATION_EVENTS,
+    *MEMORY_EVENTS,
+    QualityScored,
 )
 """All event types, in the order of an asset's life; a new one is added here."""
