@@ -16,7 +16,7 @@ RUNTIME = "3.13"
 
 NOT_ON_LAMBDA = {"photovault/cli", "photovault/cost", "photovault/__main__.py", "photovault/aws/stacks.py"}
 """The command line stays at home, and what it alone needs (`AT_HOME`)."""
-AT_HOME = {"typer", "rich", "scikit-learn"}
+AT_HOME = {"typer", "rich"}
 
 
 class Layer(Struct, frozen=True):
