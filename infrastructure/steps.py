@@ -38,8 +38,8 @@ class StepShape(Struct, frozen=True, kw_only=True):
 
 _FOLLOWING = "CapsFollowing"
 """Steps that follow a capped one which takes several times as long (`renditions`, `encode`) run as many at once as come
-through it: one to three. Only a `reprocess` of thousands asks for more. A cap of their own costs three more connections a
-queue, 0.16 US dollars a month each; so it is a parameter of the template, off by default."""
+through it: one to three. Only a `reprocess` of thousands asks for more. A cap of their own costs three more connections
+a queue, 0.16 US dollars a month each; so it is a parameter of the template, off by default."""
 
 STEPS: tuple[StepShape, ...] = (
     StepShape(
@@ -195,10 +195,10 @@ are looked at together. Says that face recognition is off until the owner agrees
         memory_mb=1769,
         timeout_s=300,
         why="""\
-Measured, an owner's index at a cold start: 1,000 faces 3 ms and 0.8 MB read, 10,000 22 ms and 7.7 MB, 100,000 0.54 s and
-77 MB. Then 1 ms a face; once in many thousand pictures large segments are joined, at 100,000 faces for 7 s. The index of
-100,000 faces with what it was read from takes some 300 MB, and up to eight owners' are kept: so 1,769 MB. How many run at
-once does not matter for what they find: who decides second looks again.""",
+Measured, an owner's index at a cold start: 1,000 faces 3 ms and 0.8 MB read, 10,000 22 ms and 7.7 MB, 100,000 0.54 s
+and 77 MB. Then 1 ms a face; once in many thousand pictures large segments are joined, at 100,000 faces for 7 s. A graph
+of 20,000 takes 17 MB once it is read, and up to eight owners' are kept: so 1,769 MB. How many run at once does not
+matter for what they find: who decides second looks again.""",
     ),
     StepShape(
         name="transcode",
