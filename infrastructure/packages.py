@@ -34,8 +34,8 @@ class Layer(Struct, frozen=True):
 LAYERS: tuple[Layer, ...] = (
     Layer(
         "core",
-        frozenset({"msgspec", "boto3", "pynamodb", "aws-lambda-powertools", "aws-xray-sdk"}),
-        about="boto3, PynamoDB, Powertools, msgspec: what every function imports",
+        frozenset({"msgspec", "argon2-cffi", "tzdata", "boto3", "pynamodb", "aws-lambda-powertools", "aws-xray-sdk"}),
+        about="boto3, PynamoDB, Powertools, msgspec, argon2, zones' rules: what every function imports",
     ),
     Layer("arrays", frozenset({"numpy"}), ("core",), about="NumPy"),
     Layer(
@@ -46,7 +46,7 @@ LAYERS: tuple[Layer, ...] = (
     ),
     Layer("vips", frozenset({"pyvips", "pyvips-binary"}), ("core",), about="libvips"),
     Layer("video", frozenset({"av"}), ("core",), stripped=True, about="PyAV with its FFmpeg"),
-    Layer("places", frozenset({"timezonefinder", "tzdata"}), ("core", "arrays"), about="the map of time zones"),
+    Layer("places", frozenset({"timezonefinder"}), ("core", "arrays"), about="the map of time zones"),
     Layer("inference", frozenset({"onnxruntime", "pillow"}), ("core", "arrays"), about="ONNX Runtime, Pillow"),
     Layer(
         "words",
@@ -55,6 +55,7 @@ LAYERS: tuple[Layer, ...] = (
         without=frozenset({"huggingface-hub"}),
         about="words to tokens",
     ),
+    Layer("search", frozenset({"opensearch-py"}), ("core",), about="the client of OpenSearch"),
     Layer("clusters", frozenset({"hdbscan"}), ("core", "arrays"), about="clusters of times, places and faces"),
     Layer("sealing", frozenset({"cryptography"}), ("core",), about="AES"),
     Layer("nearest", frozenset({"usearch"}), ("core", "arrays"), about="the graph of nearest vectors"),
