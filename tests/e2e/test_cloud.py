@@ -212,7 +212,8 @@ def test_models_recognise_in_their_functions(story: Story, step: str) -> None:
 @needs_models
 @pytest.mark.skipif(not FACE.is_file(), reason="PHOTOVAULT_MEDIA names no folder with faces")
 def test_faces_of_an_owner_who_agreed_are_found_and_told_apart(story: Story) -> None:
-    asset = fold("", story.cloud.store.load(f"{OWNER}#asset#{story.after_upload[FACE.name].asset}").events)
+    stream = f"{OWNER}#asset#{story.after_upload[FACE.name].asset}"
+    asset = fold(stream, story.cloud.store.load(stream).events)
     assert asset.faces is not None
     assert [bool(face.doubts) for face in asset.faces.faces].count(False) == 2, "a bystander is turned away"
     assert len({each.person for each in asset.people.values()}) == 2
