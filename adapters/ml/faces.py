@@ -27,6 +27,8 @@ __all__ = ["MODELS", "OnnxFaceAnalyzer", "align", "similarity"]
 
 MODELS = ("mtcnn", "dlib-face-resnet")
 
+_BATCH = 16  # faces in one run of the embedder
+
 LONG_EDGE = 1024
 """Pixels that pictures are looked at in: 40-pixel faces are found there."""
 
@@ -83,11 +85,13 @@ class OnnxFaceAnalyzer:
         return sorted(faces, key=lambda each: (each.face.box.left, each.face.box.top))
 
     def embed(self, chips: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
-        """Vectors of aligned faces, RGB, 150 x 150."""
-        batch = np.stack(chips).astype(np.float32).transpose(0, 3, 1, 2)
+        """Vectors of aligned faces, RGB, 150 x 150; a few at a time, so that a crowd takes no more memory than they."""
         name = self._embedder.get_inputs()[0].name
-        made: list[Any] = self._embedder.run(None, {name: np.ascontiguousarray(batch)})
-        return np.asarray(made[0], np.float32)
+        made: list[NDArray[np.float32]] = []
+        for start in range(0, len(chips), _BATCH):
+            batch = np.stack(chips[start : start + _BATCH]).astype(np.float32).transpose(0, 3, 1, 2)
+            made.append(np.asarray(self._embedder.run(None, {name: np.ascontiguousarray(batch)})[0], np.float32))
+        return np.concatenate(made)
 
 
 def session(path: Path) -> Any:

@@ -28,6 +28,7 @@ from adapters.aws.queues import SqsQueue
 from adapters.aws.views import DynamoViewStore
 from domain.errors import InvalidInput
 from domain.eventstore import EventStore, utc_now
+from domain.faces import FaceAnalyzer
 from domain.parking import Parking
 from domain.ports import MediaEngine, Moderator, Scanner, SearchIndex, Tagger, TextEmbedder, ViewStore, ViewTable
 from domain.scanning import NoScanner, Serving
@@ -38,9 +39,11 @@ from projections.generations import Generations
 from projections.indexing import IndexedViewStore
 
 if TYPE_CHECKING:
+    from photovault.face_memory import KeptFaces
     from photovault.lookalikes import IndexedLookalikes
     from projections.projector import Projector
     from projections.replay import Replay
+    from steps import LikelyLabels
     from steps.relay import Relay
     from steps.worker import Worker
 
@@ -261,11 +264,31 @@ class Cloud:
         return embedder_of()
 
     @cached_property
+    def faces(self) -> FaceAnalyzer | None:
+        """Finds faces; None without the models."""
+        from photovault.recognition import faces_of
+
+        return faces_of()
+
+    @cached_property
+    def people(self) -> KeptFaces:
+        """Owners' agreements to face recognition, their keys, and faces by nearness."""
+        from photovault.face_memory import KeptFaces
+
+        return KeptFaces(self.store, self.views, self.checkpoints, self.blobs, self.clock)
+
+    @cached_property
+    def likely_labels(self) -> LikelyLabels | None:
+        """Says the likeliest labels of a picture's vector; None without the classifier."""
+        from photovault.meaning import likely_labels_of
+
+        return likely_labels_of()
+
+    @cached_property
     def worker(self) -> Worker:
         """Runs steps."""
         from adapters.geo.places import OfflineGeocoder
         from adapters.media.zones import zone_of
-        from photovault.meaning import likely_labels_of
         from steps import Ports
         from steps.catalogue import STEP_FUNCTIONS
         from steps.worker import Worker
@@ -280,10 +303,7 @@ class Cloud:
             geocoder=OfflineGeocoder(),
             scanner=self.scanner,
             serving=self.settings.serving,
-            moderator=self.moderator,
-            tagger=self.tagger,
-            texts=self.texts,
-            likely_labels=likely_labels_of(),
+            recognises=self,
         )
         return Worker(STEP_FUNCTIONS, ports, self.clock)
 

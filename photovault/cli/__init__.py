@@ -13,6 +13,7 @@ from domain.errors import InvalidInput, PhotoVaultError
 from photovault.cli import (
     browse,
     cloud,
+    cloud_faces,
     cost,
     history,
     keep,
@@ -40,6 +41,7 @@ upkeep.register(app)
 history.register(app)
 cost.register(app)
 cloud.register(app)
+cloud_faces.register(app)
 video.register(app)
 models.register(app)
 moderation.register(app)

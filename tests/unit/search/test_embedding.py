@@ -12,6 +12,7 @@ from domain.asset import begin, fold
 from domain.embedding import combined, weighted_texts
 from domain.events import AssetEmbedded, AssetTagged, StepSkipped
 from domain.recognition import Box, ModelUse, Tag
+from steps import Recognition
 from steps.embed import embed
 from tests.support.factories import STREAM, metadata, recorded, reprocess, run, uploaded, validated
 from tests.support.fakes import MemoryVault
@@ -58,7 +59,7 @@ def test_the_vector_is_the_weighted_sum_and_of_length_one() -> None:
 def test_the_same_words_are_not_embedded_again() -> None:
     with MemoryVault() as vault:
         texts = Letters()
-        ports = msgspec.structs.replace(vault.ports, texts=texts)
+        ports = msgspec.structs.replace(vault.ports, recognises=Recognition(texts=texts))
         history = [[uploaded()], [validated()], [metadata()], [TAGGED]]
         asset = fold(STREAM, recorded(*history))
         attempt = begin(asset, "embed")
@@ -84,6 +85,6 @@ def test_without_a_model_or_words_it_is_skipped_and_says_what_to_do() -> None:
         [skipped] = embed(asset, attempt, vault.ports)
         assert isinstance(skipped, StepSkipped)
         assert "photovault models install" in skipped.reason
-        [skipped] = embed(asset, attempt, msgspec.structs.replace(vault.ports, texts=Letters()))
+        [skipped] = embed(asset, attempt, msgspec.structs.replace(vault.ports, recognises=Recognition(texts=Letters())))
         assert isinstance(skipped, StepSkipped)
         assert "in words" in skipped.reason
