@@ -22,6 +22,8 @@ from domain.pipeline import STEPS
 from domain.ports import SearchIndex
 from domain.query import parse
 from handlers.observe import count, logger, observed
+from handlers.shared import masked, router
+from photovault import sharing
 from photovault.answering import answer, begun
 from photovault.auditing import life_of
 from photovault.aws.cloud import Cloud, cloud, is_owner
@@ -34,6 +36,7 @@ _STATES = ("done", "processing", "quarantined", "given_up")
 _FILE_NAME = re.compile(r"^[^/\\\x00-\x1f\x7f]{1,255}$")
 
 app = APIGatewayHttpResolver()
+app.include_router(router)
 
 
 @observed
@@ -42,7 +45,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     logger.set_correlation_id(event["requestContext"]["requestId"])
     answer = app.resolve(event, context)
     count(f"status_{answer['statusCode'] // 100}xx", 1)
-    logger.info("answered", extra={"path": event["rawPath"], "status": answer["statusCode"]})
+    logger.info("answered", extra={"path": masked(event["rawPath"]), "status": answer["statusCode"]})
     return answer
 
 
@@ -180,6 +183,32 @@ def upload() -> Response[str]:
         raise InvalidInput("name is a file's name without folders, 1 to 255 characters")
     key = f"{owner}/{uuid.uuid4()}/{name}"
     return _json({"url": vault.originals.upload_url(key, LINK_SECONDS), "key": key, "expires_in_s": LINK_SECONDS}, 201)
+
+
+@app.get("/shares")
+def shares() -> Response[str]:
+    """The owner's links, newest first; `limit`, `cursor`."""
+    return _json(sharing.list_shares(cloud(), _owner(), _limit(), _query("cursor")))
+
+
+@app.post("/shares")
+def share() -> Response[str]:
+    """A link to pictures: {"assets": [...]} or {"person"} or {"memory"}; "title", "password", "days" (30 unless given),
+    "max_views", "download", "to" (ids of contacts). Its token is in the answer, and nowhere else."""
+    vault, owner = cloud(), _owner()
+    try:
+        asked = msgspec.json.decode(app.current_event.decoded_body or "", type=sharing.Order)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"the body is not what makes a link: {error}") from error
+    made = sharing.order(vault, owner, asked, vault.settings.serving)
+    base = vault.sender.public_url
+    return _json({"share": made.share, "token": made.token, "link": base and f"{base}/s/{made.token}"}, 201)
+
+
+@app.delete("/shares/<share>")
+def revoke(share: str) -> Response[str]:
+    """End a link."""
+    return _json({"share": share, "changed": sharing.revoke(cloud(), _owner(), _asset_id(share))})
 
 
 # --- errors ---

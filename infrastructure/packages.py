@@ -34,8 +34,13 @@ class Layer(Struct, frozen=True):
 LAYERS: tuple[Layer, ...] = (
     Layer(
         "core",
-        frozenset({"msgspec", "boto3", "pynamodb", "aws-lambda-powertools", "aws-xray-sdk", "opensearch-py"}),
-        about="boto3, PynamoDB, Powertools, msgspec: what every function imports; OpenSearch's client",
+        frozenset(
+            {
+                *("msgspec", "argon2-cffi", "tzdata", "boto3", "pynamodb", "aws-lambda-powertools", "aws-xray-sdk"),
+                "opensearch-py",  # here, because the API has no room for one more layer
+            }
+        ),
+        about="boto3, PynamoDB, Powertools, msgspec, argon2, zones' rules, OpenSearch's client: for every function",
     ),
     Layer("arrays", frozenset({"numpy"}), ("core",), about="NumPy"),
     Layer(
@@ -46,7 +51,7 @@ LAYERS: tuple[Layer, ...] = (
     ),
     Layer("vips", frozenset({"pyvips", "pyvips-binary"}), ("core",), about="libvips"),
     Layer("video", frozenset({"av"}), ("core",), stripped=True, about="PyAV with its FFmpeg"),
-    Layer("places", frozenset({"timezonefinder", "tzdata"}), ("core", "arrays"), about="the map of time zones"),
+    Layer("places", frozenset({"timezonefinder"}), ("core", "arrays"), about="the map of time zones"),
     Layer("inference", frozenset({"onnxruntime", "pillow"}), ("core", "arrays"), about="ONNX Runtime, Pillow"),
     Layer(
         "words",

@@ -5,18 +5,17 @@ All three on onnxruntime with one thread each, NumPy and Pillow; no OpenCV, no d
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
 from adapters.ml.mtcnn import Detector
+from adapters.ml.pictures import decoded
+from adapters.ml.sessions import session
 from adapters.ml.store import ModelStore
-from domain.errors import MediaRejected
 from domain.faces import Face, FoundFace, Point, doubts, frontality
 from domain.recognition import Box, ModelUse
 
@@ -68,11 +67,10 @@ class OnnxFaceAnalyzer:
 
     def analyze(self, picture: bytes) -> Sequence[FoundFace]:
         """Faces of a JPEG of our own making, from left to right."""
-        with Image.open(io.BytesIO(picture), formats=["JPEG"]) as opened:
-            if max(opened.size) > 8192:
-                raise MediaRejected("too_many_pixels", "the picture is no rendition of ours: it is over 8,192 pixels")
-            image = opened.convert("RGB")
-        image.thumbnail((LONG_EDGE, LONG_EDGE))
+        image = decoded(picture)
+        if max(image.size) > LONG_EDGE:
+            image = image.copy()  # it is shared
+            image.thumbnail((LONG_EDGE, LONG_EDGE))
         found = self._detector.detect(image, self._least)
         if not found:
             return []
@@ -92,17 +90,6 @@ class OnnxFaceAnalyzer:
             batch = np.stack(chips[start : start + _BATCH]).astype(np.float32).transpose(0, 3, 1, 2)
             made.append(np.asarray(self._embedder.run(None, {name: np.ascontiguousarray(batch)})[0], np.float32))
         return np.concatenate(made)
-
-
-def session(path: Path) -> Any:
-    """A model on one thread: workers run side by side."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
 def similarity(source: NDArray[Any], target: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:

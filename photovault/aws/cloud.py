@@ -30,10 +30,21 @@ from domain.errors import InvalidInput
 from domain.eventstore import EventStore, utc_now
 from domain.faces import FaceAnalyzer
 from domain.parking import Parking
-from domain.ports import MediaEngine, Moderator, Scanner, SearchIndex, Tagger, TextEmbedder, ViewStore, ViewTable
+from domain.ports import (
+    MediaEngine,
+    Moderator,
+    Notifier,
+    Scanner,
+    SearchIndex,
+    Tagger,
+    TextEmbedder,
+    ViewStore,
+    ViewTable,
+)
 from domain.scanning import NoScanner, Serving
 from events_schema.codec import EventCodec
-from photovault.config import RenditionOptions, Settings, serving_policy
+from photovault.config import MailOptions, RenditionOptions, Settings, serving_policy
+from photovault.messages import Sender
 from projections import PROJECTIONS
 from projections.generations import Generations
 from projections.indexing import IndexedViewStore
@@ -313,6 +324,21 @@ class Cloud:
         from photovault.lookalikes import IndexedLookalikes
 
         return IndexedLookalikes(self.store, self.views, self.checkpoints, self.clock, threads=16)
+
+    @cached_property
+    def sender(self) -> Sender:
+        """Who messages come from, and where links lead."""
+        options = MailOptions.of()
+        return Sender(options.sender, options.public_url)
+
+    @cached_property
+    def notifiers(self) -> Mapping[str, Notifier]:
+        """Ways out for messages: SES for mail where there is a sender, SNS for text messages where they are on."""
+        from adapters.aws.notify import Ses, Sns
+
+        options = MailOptions.of()
+        ways: dict[str, Notifier] = {"email": Ses(self.aws, options.configuration)} if options.ses else {}
+        return ways | ({"sms": Sns(self.aws)} if options.sms else {})
 
     def register(self) -> None:
         """Give every projection its first generation. Those that the deployment began with saw its history from the

@@ -20,9 +20,11 @@ from photovault.cli import (
     likeness,
     models,
     moderation,
+    notify,
     people,
     process,
     search,
+    share,
     upkeep,
     video,
 )
@@ -47,6 +49,8 @@ models.register(app)
 moderation.register(app)
 search.register(app)
 people.register(app)
+share.register(app)
+notify.register(app)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

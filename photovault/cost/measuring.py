@@ -72,6 +72,7 @@ _STARTS = {
     "api": "import handlers.api",
     "reconcile": "import handlers.reconcile",
     "seal": "import handlers.seal",
+    "notify": "import handlers.notify",
 }
 """What each function imports before its first answer."""
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Mapping
 from pathlib import Path
 
 from domain.pipeline import PIPELINE
@@ -28,8 +29,16 @@ HANDLERS = {
     "replay-finish": "handlers.replay.finish",
     "reconcile": "handlers.reconcile.handler",
     "seal": "handlers.seal.handler",
+    "notify": "handlers.notify.handler",
     "api": "handlers.api.handler",
 }
+_PUBLIC = {"PHOTOVAULT_PUBLIC_URL": "https://<HttpApi>.execute-api.us-east-1.amazonaws.com"}
+OWN_ENVIRONMENT: Mapping[str, Mapping[str, str]] = {
+    "api": _PUBLIC,
+    "notify": {"PHOTOVAULT_MAIL_FROM": "", "PHOTOVAULT_SMS": "off", "SES_CONFIGURATION": "", **_PUBLIC},
+}
+"""What single functions have besides."""
+
 WHOLE_PROCESSOR_MB = 1769
 """What decodes for seconds has at least so much, and may not take all of the account's concurrency."""
 
@@ -90,6 +99,7 @@ def environments(template: Template) -> list[str]:
             wanted["STEP"] = name
         if name in SEARCHING:
             wanted["PHOTOVAULT_OPENSEARCH"] = ""
+        wanted |= OWN_ENVIRONMENT.get(name, {})
         given = {key: resolved(template, value) for key, value in own["Environment"]["Variables"].items()}
         found += [
             f"function {name}: {key} is {given.get(key)!r}, not {wanted.get(key)!r}"
