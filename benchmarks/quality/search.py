@@ -1,7 +1,7 @@
 """How good search is: written questions over photos that packages carry, words alone against words with meaning.
 
     pip install scikit-image scikit-learn        # beside PHOTOVAULT_MEDIA
-    python -m benchmarks.quality.search [--failures]
+    python -m benchmarks.quality.search [--failures] [--opensearch]
 
 Every photo is renamed to IMG_0001 and so on, so that no file's name gives an answer away; it goes through the whole
 pipeline with the installed models. A photo that answers a question fully has grade 2, one that answers it in part 1
@@ -27,6 +27,8 @@ from photovault.importer import import_files
 from photovault.runtime import Runtime
 from photovault.searching import search
 from photovault.vault import Vault
+from projections.indexing import IndexedViewStore
+from projections.search import Search
 
 AREZZO = "DSCN0025 DSCN0027 DSCN0029 DSCN0038 DSCN0040 DSCN0042"
 PARK = "DSCN0010 DSCN0012 DSCN0021"
@@ -117,7 +119,9 @@ def main() -> None:
     """Run it."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--failures", action="store_true", help="list the questions that are not answered well")
-    failures = options.parse_args().failures
+    options.add_argument("--opensearch", action="store_true", help="ask the same of an emulated OpenSearch")
+    asked = options.parse_args()
+    failures = asked.failures
     with tempfile.TemporaryDirectory() as folder:
         photos, names = Path(folder) / "photos", {}
         photos.mkdir()
@@ -135,6 +139,22 @@ def main() -> None:
             Runtime(vault).run()
             for title, lexical in (("words alone", True), ("words and meaning", False)):
                 _measure(vault, names, title, lexical=lexical, failures=failures)
+            if asked.opensearch:
+                _beside(vault, names)
+
+
+def _beside(vault: Vault, names: dict[str, str]) -> None:
+    """The same library in an emulated OpenSearch."""
+    from adapters.aws.opensearch import OpenSearchIndex
+    from tests.support.opensearch_server import emulator
+
+    with emulator() as server, server.client() as client:
+        index = OpenSearchIndex(client, "photovault-benchmark-")
+        _, table = vault.generations.active(Search.name)
+        IndexedViewStore(vault.views, index, vault.blobs.get).refill(table)
+        vault.index = index  # type: ignore[assignment]
+        for title, lexical in (("OpenSearch, words", True), ("with meaning", False)):
+            _measure(vault, names, title, lexical=lexical, failures=False)
 
 
 def _measure(vault: Vault, names: dict[str, str], title: str, *, lexical: bool, failures: bool) -> None:
