@@ -42,6 +42,9 @@ SEMANTIC_DEPTH = 100
 SIMILAR_LEAST = 0.25
 """Cosine from which a document is found by its meaning (benchmarks/quality/search.py)."""
 
+LOOKS_LEAST = 0.2
+"""Cosine from which a picture looks like another (benchmarks/quality/search.py)."""
+
 _K1, _B = 1.2, 0.4  # of BM25; a picture with many tags is not much less about each
 _PREFIX_FROM = 2
 
@@ -117,17 +120,21 @@ class SqliteSearchIndex:
             has = np.zeros(memory.count, bool)
             has[memory.having(reader, expression)] = True
             passes &= ~has if excluded else has
+        similar: list[tuple[int, float]] | None = None
         asked: Array | None = None if vector is None else np.asarray(vector, np.float32)
         if query.like:
             like = _like(memory, query.like)
-            asked = memory.vector(like)
-            if asked is None:
-                raise InvalidInput(f"nothing is known yet of what {query.like} shows: `photovault work`, with models")
             passes[like] = False
+            similar = memory.looking_like(reader, like, passes, SEMANTIC_DEPTH, LOOKS_LEAST)
+            asked = memory.vector(like) if similar is None else None
+            if similar is None and asked is None:
+                raise InvalidInput(f"nothing is known yet of what {query.like} shows: `photovault work`, with models")
         asked_for = [word for word in query.words if word not in STOP_WORDS] or query.words
         words, corrected = self._words(memory, asked_for)
         scored, lexical, shares = _lexical(memory, reader, words, passes, len(asked_for))
-        similar = memory.nearest(asked, passes, SEMANTIC_DEPTH, SIMILAR_LEAST) if asked is not None else []
+        if asked is not None:
+            similar = memory.nearest(asked, passes, SEMANTIC_DEPTH, SIMILAR_LEAST)
+        similar = similar or []
         if query.words or query.like:
             near = [place for place, _ in similar]
             scores = fused([lexical, near], shares)
@@ -301,7 +308,7 @@ def _put(connection: sqlite3.Connection, prefix: str, entry: Entry, *, repair: b
     document = entry.document
     if row is not None:
         ident = row[0]
-        for table, column in (("docs", "id"), ("fts", "rowid"), ("terms", "id"), ("vectors", "id")):
+        for table, column in (("docs", "id"), ("fts", "rowid"), ("terms", "id"), ("vectors", "id"), ("pictures", "id")):
             connection.execute(f"DELETE FROM {prefix}_{table} WHERE {column}=?", (ident,))  # noqa: S608
     else:
         ident = None
@@ -344,6 +351,8 @@ def _put(connection: sqlite3.Connection, prefix: str, entry: Entry, *, repair: b
     )
     if entry.vector is not None:
         connection.execute(f"INSERT INTO {prefix}_vectors VALUES (?,?)", (ident, entry.vector))  # noqa: S608
+    if entry.picture is not None:
+        connection.execute(f"INSERT INTO {prefix}_pictures VALUES (?,?)", (ident, entry.picture))  # noqa: S608
     store_spellings(connection, prefix, " ".join(texts))
     return 1
 

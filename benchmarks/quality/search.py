@@ -1,14 +1,14 @@
 """How good search is: written questions over photos that packages carry, words alone against words with meaning.
 
-    pip install scikit-image scikit-learn        # beside PHOTOVAULT_MEDIA
-    python -m benchmarks.quality.search [--failures] [--sweep]
+    python -m benchmarks.quality.photos build/photos       # once; beside PHOTOVAULT_MEDIA
+    python -m benchmarks.quality.search --photos build/photos [--failures] [--sweep]
 
 Every photo is renamed to IMG_0001 and so on, so that no file's name gives an answer away; it goes through the whole
 pipeline with the installed models. A photo that answers a question fully has grade 2, one that answers it in part 1
 (the tables below, written by looking at the pictures). Prints nDCG@10 and recall@10, means over all questions and over
 two halves (every second question): what is chosen is chosen on the first, and the second says what that is worth.
-`like:` is measured on groups of pictures of one scene or subject (SCENES): the share of the group's others among as many
-nearest ones, by the vector of words and by the classifier's vector of the picture.
+`like:` is measured on groups of pictures of one scene or subject (SCENES): the share of the group's others among as
+many nearest ones, by the vector of words, by the classifier's vector of the picture, and by its sketch.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from PIL import Image
 
 from adapters.local import search as index
 from domain.asset import fold
+from domain.embedding import sketched
 from photovault.config import Settings, models_folder
 from photovault.importer import import_files
 from photovault.runtime import Runtime
@@ -128,12 +129,13 @@ def main() -> None:
     """Run it."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--failures", action="store_true", help="list the questions that are not answered well")
+    options.add_argument("--photos", type=Path, help="where benchmarks.quality.photos put the packages' pictures")
     options.add_argument("--sweep", action="store_true", help="what another least cosine would do to each half")
     asked = options.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         photos, names = Path(folder) / "photos", {}
         photos.mkdir()
-        for number, path in enumerate(_photos(), 1):
+        for number, path in enumerate(_photos(asked.photos), 1):
             copy = photos / f"IMG_{number:04}{path.suffix if path.suffix != '.png' else '.jpg'}"
             if path.suffix == ".png":
                 with Image.open(path, formats=["PNG"]) as picture:
@@ -183,10 +185,11 @@ def _alike(vault: Vault, names: dict[str, str]) -> None:
     assets = [each for each in assets if each.tagged and each.tagged.vector and each.embedded]
     stems = [names[each.uploaded.file_name] for each in assets if each.uploaded]
     for title, blobs in (
-        ("by words", [each.embedded.vector for each in assets if each.embedded]),
-        ("by the picture", [each.tagged.vector for each in assets if each.tagged]),
+        ("by words", [vault.blobs.get(each.embedded.vector) for each in assets if each.embedded]),
+        ("by the picture", [vault.blobs.get(each.tagged.vector or "") for each in assets if each.tagged]),
+        ("by its sketch", [sketched(vault.blobs.get(each.tagged.vector or "")) for each in assets if each.tagged]),
     ):
-        rows = np.stack([np.frombuffer(vault.blobs.get(blob or ""), "<f2").astype(np.float32) for blob in blobs])
+        rows = np.stack([np.frombuffer(blob, "<f2").astype(np.float32) for blob in blobs])
         rows /= np.linalg.norm(rows, axis=1, keepdims=True)
         near = rows @ rows.T
         np.fill_diagonal(near, -1)
@@ -195,22 +198,29 @@ def _alike(vault: Vault, names: dict[str, str]) -> None:
             for name in group:
                 first = np.argsort(-near[stems.index(name)])[: len(group) - 1]
                 shares.append(sum(stems[i] in group for i in first) / max(1, len(group) - 1))
-        print(f"like: {title:16} {len(shares)} pictures of {len(assets)}: {statistics.mean(shares):.3f}")
+        apart = np.percentile(near[np.triu_indices(len(near), 1)], (10, 50, 90, 99)).round(2)
+        share = statistics.mean(shares)
+        print(f"like: {title:16} {len(shares)} pictures of {len(assets)}: {share:.3f}; cosines of pairs {apart}")
 
 
 def _dcg(grades: Sequence[float]) -> float:
     return sum((2**grade - 1) / math.log2(rank + 1) for rank, grade in enumerate(grades, 1))
 
 
-def _photos() -> list[Path]:
+def _photos(cache: Path | None) -> list[Path]:
     wanted = {name for _, full, part in QUESTIONS for name in (full + " " + part).split()}
     folders: list[Path] = []
     if "PHOTOVAULT_MEDIA" in os.environ:
         media = Path(os.environ["PHOTOVAULT_MEDIA"])
         folders += [media / "camera", media / "gps", media / "faces", media / "orientation"]
-    for package, inside in (("skimage", "data"), ("sklearn", "datasets/images")):
+    for distribution, package, inside in (
+        ("scikit-image", "skimage", "data"),
+        ("scikit-learn", "sklearn", "datasets/images"),
+    ):
         spec = find_spec(package)
-        if spec and spec.origin:
+        if cache is not None:
+            folders.append(cache / distribution / package / inside)
+        elif spec and spec.origin:
             folders.append(Path(spec.origin).parent / inside)
     found = {
         path.stem: path

@@ -2,9 +2,9 @@
 them for.
 
 Pictures whose names begin alike (one person, one walk, one HDR pair) stay in one fold. On the pictures of all other
-folds a search chooses what `domain/tagging.py` holds: the least of classes, groups, scenes and located things, one after
-the other until none gets better, and then a higher one for each name that was told wrongly, where that helps. It tries
-to raise the sum of mean precision and of the share of pictures with a right tag.
+folds a search chooses what `domain/tagging.py` holds: the least of classes, groups, scenes and located things, one
+after the other until none gets better, and then a higher one for each name that was told wrongly, where that helps. It
+tries to raise the sum of mean precision and of the share of pictures with a right tag.
 """
 
 from __future__ import annotations
