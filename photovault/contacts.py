@@ -85,7 +85,8 @@ def add(vault: ContactBook, owner: str, channel: Channel, address: str, name: st
     address = contacts.normalised(channel, address)
     zone = checked_zone(zone)
     ident = contact_id(owner, channel, address)
-    return _decide(vault, owner, ident, lambda c: contacts.add(c, channel, address, name, zone), f"person:{owner}")
+    now = vault.clock()
+    return _decide(vault, owner, ident, lambda c: contacts.add(c, now, channel, address, name, zone), f"person:{owner}")
 
 
 def confirm(vault: ContactBook, owner: str, ident: str, said: str) -> Contact:

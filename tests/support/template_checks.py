@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 import ast
+from collections.abc import Mapping
 from pathlib import Path
 
 from domain.pipeline import PIPELINE
