@@ -192,6 +192,25 @@ def test_a_link_to_nothing_or_to_others_pictures_is_refused(vault: FakeCloud, bo
     assert api.handler(api_event("POST", "/shares", body=body), Context())["statusCode"] in (400, 404)
 
 
+def test_owners_keep_their_contacts_over_the_api(vault: FakeCloud) -> None:
+    asked = api.handler(api_event("POST", "/contacts", body='{"address": "boris@example.org"}'), Context())
+    assert asked["statusCode"] == 201, asked["body"]
+    contact = json.loads(asked["body"])["contact"]
+    catch_up(vault)
+    wanted = '{"paces": {"memory": "off"}, "quiet": ["22:00", "07:30"], "zone": "Europe/Lisbon"}'
+    assert api.handler(api_event("PUT", f"/contacts/{contact}", body=wanted), Context())["statusCode"] == 200
+    assert (
+        api.handler(api_event("PUT", f"/contacts/{contact}", subject="boris", body=wanted), Context())["statusCode"]
+        == 404
+    )
+    catch_up(vault)
+    (item,) = json.loads(api.handler(api_event("GET", "/contacts"), Context())["body"])["items"]
+    assert (item["address"], item["paces"]["memory"], item["quiet"]) == ("boris@example.org", "off", ["22:00", "07:30"])
+    assert json.loads(api.handler(api_event("GET", "/contacts", subject="boris"), Context())["body"])["items"] == []
+    for body in ("", "{}", '{"address": "x"}', '{"address": "a@b.de", "zone": "x/y"}'):
+        assert api.handler(api_event("POST", "/contacts", body=body), Context())["statusCode"] == 400
+
+
 class TestYesAndNo:
     def test_a_look_changes_nothing_and_the_button_does(self, vault: FakeCloud) -> None:
         contact = friend(vault, agreed=False)
