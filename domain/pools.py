@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date
+from itertools import pairwise
 
 from msgspec import Struct
 
@@ -28,9 +29,52 @@ CONSIDERED = 6
 """Of each year, so many are read to choose from; of a month or a year by itself all are."""
 
 THEMES = frozenset(
-    "animal|bird|boat|beach|bicycle|bridge|butterfly|castle|cat|church|cow|deer|dessert|dog|duck|elephant|fish|flower|"
-    "food|fruit|horse|lake|lakeside|monkey|motorcycle|mountain|mushroom|sheep|snow|sunset|swimming|skiing|train|alp|"
-    "seashore|valley|volcano|geyser|cliff|coral reef|airplane|hiking|cycling|surfing".split("|")
+    [
+        "animal",
+        "bird",
+        "boat",
+        "beach",
+        "bicycle",
+        "bridge",
+        "butterfly",
+        "castle",
+        "cat",
+        "church",
+        "cow",
+        "deer",
+        "dessert",
+        "dog",
+        "duck",
+        "elephant",
+        "fish",
+        "flower",
+        "food",
+        "fruit",
+        "horse",
+        "lake",
+        "lakeside",
+        "monkey",
+        "motorcycle",
+        "mountain",
+        "mushroom",
+        "sheep",
+        "snow",
+        "sunset",
+        "swimming",
+        "skiing",
+        "train",
+        "alp",
+        "seashore",
+        "valley",
+        "volcano",
+        "geyser",
+        "cliff",
+        "coral reef",
+        "airplane",
+        "hiking",
+        "cycling",
+        "surfing",
+    ]
 )
 """Tags that make a theme: what people photograph for its own sake. A shoe on every second picture is none."""
 
@@ -129,10 +173,7 @@ def memory_of(key: str, moments: Sequence[Moment], name: str | None = None) -> F
     years = sorted({int(day[:4]) for day in days})
     if not days:
         return None
-    stays = 1 + sum(
-        (date.fromisoformat(b) - date.fromisoformat(a)).days > _STAYS_APART_DAYS
-        for a, b in zip(days, days[1:], strict=False)
-    )
+    stays = 1 + sum((date.fromisoformat(b) - date.fromisoformat(a)).days > _STAYS_APART_DAYS for a, b in pairwise(days))
     where = place_of(moments)
     match kind:
         case "person" if len(moments) >= _PEOPLE_LEAST and len(years) >= 2 and name is not None:

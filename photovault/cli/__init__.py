@@ -17,6 +17,7 @@ from photovault.cli import (
     history,
     keep,
     likeness,
+    memories,
     models,
     moderation,
     people,
@@ -45,6 +46,7 @@ models.register(app)
 moderation.register(app)
 search.register(app)
 people.register(app)
+memories.register(app)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
