@@ -37,7 +37,7 @@ class Place(Struct, frozen=True, array_like=True):
 class Looked(Struct, frozen=True, array_like=True):
     """How far the last look came, and the habits that it knew."""
 
-    seen_us: int = 0  # the newest change
+    from_us: int = 0  # the change that the next look begins with
     on: str = ""  # day of the last look
     bases: tuple[Base, ...] = ()
     rhythms: dict[int, Rhythm] = {}  # by year
@@ -46,7 +46,6 @@ class Looked(Struct, frozen=True, array_like=True):
     days: int = 0  # with pictures
     clustered: int = 0  # of these, when places were clustered
     people: dict[str, Led] = {}
-    more: bool = False  # the last look did not come to the end of what had changed
 
     @property
     def habits(self) -> Habits:

@@ -3,7 +3,8 @@ and those that have changed. What is read is counted."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 from typing import Protocol
 
 import numpy as np
@@ -42,6 +43,11 @@ class Remembering(Protocol):
     @property
     def checkpoints(self) -> Checkpoints:
         """Documents of the vault's own."""
+        ...
+
+    @property
+    def clock(self) -> Callable[[], datetime]:
+        """The time."""
         ...
 
     @property

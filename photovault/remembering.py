@@ -21,7 +21,7 @@ from msgspec import Struct, structs
 from numpy.typing import NDArray
 
 from domain import memory as memories
-from domain.commits import derive_id
+from domain.commits import derive_id, to_us
 from domain.event_base import Event
 from domain.habits import (
     DAY_BEGINS_S,
@@ -60,7 +60,7 @@ BATCH = 100_000
 """Changed pictures that one look takes on; the next goes on behind them."""
 
 OVERLAP = timedelta(hours=1)
-"""So far behind the last picture seen a look begins, for rows that were written late."""
+"""So far before the last look the next one begins, for what was recorded then and came into the view later."""
 
 GROWN = 1.05
 """Places are clustered anew when there are this many times as many days with pictures as the last time."""
@@ -146,7 +146,7 @@ class _Look:
     ) -> None:
         self.vault, self.owner, self.today, self.cluster = vault, owner, today, cluster
         self.whole, self.batch, self.tick = whole, batch, tick
-        self.made = Made()
+        self.made, self.began = Made(), vault.clock()
         self.reader = MomentReader(vault, owner, serving)
         self.memories, self.memory_table = vault.generations.active(Memories.name)
         self.documents = MemoryDocuments(vault.checkpoints, owner)
@@ -157,7 +157,7 @@ class _Look:
     def run(self) -> Made:
         if self.whole:
             self.documents.forget()
-        rows, seen_us = self._changed()
+        rows, from_us = self._changed()
         days = {day for row in rows for day in _days_of(row)}
         if days:
             days |= self._learn(self._digests(days))
@@ -166,18 +166,15 @@ class _Look:
         today = derive_id(self.owner, "memory", "on_this_day", subject_of(self.today))
         self._tell(today, on_this_day(self.reader, self.today), "no picture of this day is left")
         on = self.today.isoformat()
-        self.looked = structs.replace(
-            self.looked, seen_us=seen_us, on=on, people=self.reader.people, more=self.made.more
-        )
+        self.looked = structs.replace(self.looked, from_us=from_us, on=on, people=self.reader.people)
         self.documents.save_looked(self.looked)
         self.made.read = self.reader.read
         return self.made
 
     def _changed(self) -> tuple[list[MomentRow], int]:
-        """Rows that changed since the last look, and those of people about whom something was decided."""
-        overlap = 0 if self.looked.more else OVERLAP // timedelta(microseconds=1)
-        since = max(0, self.looked.seen_us - overlap)
-        rows, seen_us, self.made.more = self.reader.changed(since, self.batch)
+        """Rows that changed since the last look, and those of people about whom something was decided; and from which
+        change on the next look begins."""
+        rows, seen_us, self.made.more = self.reader.changed(self.looked.from_us, self.batch)
         before, nobody = self.looked.people, (None, False, None)
         decided_on = [each for each, now in self.reader.people.items() if before.get(each, nobody) != now]
         decided_on += [each for each in before if each not in self.reader.people]
@@ -185,7 +182,9 @@ class _Look:
         assets = {asset for each in decided_on for asset in self.reader.assets_of(each)} - held
         rows += self.reader.get(sorted(assets))
         self.made.changed = len(rows)
-        return rows, max(seen_us, self.looked.seen_us)
+        if not self.made.more:  # all is seen but what was recorded lately and is not in the view yet
+            seen_us = to_us(self.began - OVERLAP)
+        return rows, max(seen_us, self.looked.from_us)
 
     # --- habits ---
 
