@@ -25,8 +25,8 @@ __all__ = ["PER_YEAR", "THEMES", "Entry", "Pool", "add", "considered", "drop", "
 
 PER_YEAR = 24
 
-CONSIDERED = 6
-"""Of each year, so many are read to choose from; of a month or a year by itself all are."""
+CONSIDERED, LEAST_CONSIDERED = 6, 36
+"""Of each year, so many are read to choose from, and of a few years so many in all; of a month or a year all are."""
 
 THEMES = frozenset(
     [
@@ -152,7 +152,8 @@ def drop(pool: Pool, assets: Iterable[str]) -> Pool:
 
 def considered(key: str, pool: Pool) -> list[str]:
     """The assets that a memory is chosen from."""
-    most = PER_YEAR if key.startswith("best:") else CONSIDERED
+    few = max(CONSIDERED, LEAST_CONSIDERED // max(1, len(pool.years)))
+    most = PER_YEAR if key.startswith("best:") else few
     return [each.asset for some in pool.years.values() for each in some[:most]]
 
 
