@@ -544,7 +544,7 @@ class AssetTagged(Outcome, frozen=True, kw_only=True):
 class AssetEmbedded(Outcome, frozen=True, kw_only=True):
     """The meaning of what is known of an asset in words (tags, caption, keywords), as one vector."""
 
-    WHEN = "After tags, when a model for text is installed and there are words."
+    WHEN = "After tags, a caption or keywords, when a model for text is installed."
     BY = "embed"
 
     vector: Annotated[str, _doc("Blob with the vector: float16, little-endian, of length 1.", min_length=1)]
@@ -716,10 +716,14 @@ class PersonsMerged(Event, frozen=True, kw_only=True):
     """This person and another are the same: all faces of this one count as the other's, also those to come."""
 
     STREAM = "person"
-    WHEN = "`people merge` was called, or a split was undone."
-    BY = "a person"
+    WHEN = "`people merge` was called, a split was undone, or the periodic look found two who are one."
+    BY = "a person, or the periodic look"
 
     into: PersonId
+    by: Annotated[
+        Literal["cluster", "person"],
+        _doc("How it was decided; `cluster`: by nearness, between two of whom nobody has said anything."),
+    ] = "person"
 
 
 class PersonSplit(Event, frozen=True, kw_only=True):

@@ -36,6 +36,7 @@ __all__ = [
     "choose",
     "gathered",
     "person_id",
+    "same_as",
 ]
 
 NEAR = 0.5
@@ -206,6 +207,19 @@ def gathered(
         if len(kept) >= least:
             found.append(kept)
     return found
+
+
+def same_as(person: str, near: Sequence[Sequence[Neighbour]]) -> str | None:
+    """Who a person is that was founded too early: to whom each of its faces would be given if it came only now.
+
+    Args:
+        near: known faces near to each of its faces, its own among them.
+    """
+    found: set[str | None] = set()
+    for neighbours in near:
+        chosen = choose([[each for each in neighbours if each.person != person]], lambda *_: False)
+        found.add(chosen[0].person if chosen else None)
+    return found.pop() if len(found) == 1 else None
 
 
 def _apart(one: Sequence[float], other: Sequence[float]) -> float:

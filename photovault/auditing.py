@@ -61,6 +61,7 @@ from domain.events import (
     VideoTranscoded,
 )
 from domain.memory_events import MemoryCreated, MemoryDismissed, MemoryRestored, MemoryRetired, MemoryRevised
+from photovault.auditing_sharing import describe_sharing
 
 
 class AuditEntry(Struct, frozen=True):
@@ -261,7 +262,7 @@ def describe(event: Event) -> str:
             )
         case MemoryCreated() | MemoryRevised() | MemoryRetired() | MemoryDismissed() | MemoryRestored():
             return describe_memory(event)
-    return ""
+    return describe_sharing(event)
 
 
 def describe_memory(

@@ -1,5 +1,6 @@
-"""The periodic look at the faces that are nobody's: first whether somebody near has come since, then whether many of
-them together are a person (HDBSCAN). What is somebody's already stays so: nothing automatic moves a face."""
+"""The periodic look: whether people are one who were founded apart (`merging.py`); then at the faces that are nobody's,
+whether somebody near has come since, and whether many of them together are a person (HDBSCAN). What is somebody's stays
+so: nothing automatic moves a face."""
 
 from __future__ import annotations
 
@@ -16,6 +17,7 @@ from domain.errors import ConflictError
 from domain.events import Event, FaceAssigned
 from domain.faces import DIMENSIONS
 from domain.people import Neighbour, choose, gathered, person_id
+from photovault.merging import merge_found
 from photovault.vault import Vault
 from steps.identify import root
 
@@ -34,6 +36,7 @@ class Clustered(Struct, frozen=True):
     assigned: int
     people: int
     left: int
+    merged: int = 0
 
 
 class _Loose(Struct, frozen=True):
@@ -46,12 +49,13 @@ def cluster_faces(vault: Vault) -> Clustered:
     """Look at the owner's faces that are nobody's.
 
     Cost:
-        One search a face; HDBSCAN on what is left of them.
+        One search a face, also of people with few faces; HDBSCAN on what is left of them.
     """
     owner = vault.settings.owner
     key = vault.people.key(owner)
     if key is None:
         return Clustered(0, 0, 0)
+    merged = merge_found(vault.store, vault.people, owner)  # first: the view does not yet show what comes below
     loose = _loose(vault, key)
     assigned, rest = 0, []
     by_asset: dict[str, list[_Loose]] = {}
@@ -71,7 +75,7 @@ def cluster_faces(vault: Vault) -> Clustered:
         made = sum(_assign(vault, each.asset, each.face, person) for each in group)
         assigned += made
         people += made > 0
-    return Clustered(assigned, people, len(loose) - assigned)
+    return Clustered(assigned, people, len(loose) - assigned, merged)
 
 
 def _loose(vault: Vault, key: str) -> list[_Loose]:

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 
 from msgspec import Struct
 
@@ -20,6 +21,8 @@ from domain.commits import Commit
 from domain.errors import PhotoVaultError
 from domain.pipeline import PIPELINE, STEPS
 from domain.ports import Delivery
+from photovault.notices import CONSUMER, SETTLE, look, notice
+from photovault.notifying import send_due
 from photovault.sealing import SEAL_EVERY, last_seal, seal
 from photovault.vault import Vault
 
@@ -28,6 +31,7 @@ _TAIL = "tail"
 _IDLE_SECONDS = 0.25  # how long a thread waits for news of this process before it looks for work of others
 _FINISHED_EVERY_SECONDS = 0.04  # how often a run looks whether it is done
 _PROJECT_EVERY_SECONDS = 0.15  # under load: larger batches cost less
+_NOTIFY_EVERY_SECONDS = 60.0  # while it watches; else once at the end of a run
 _QUEUES = tuple(step.name for step in reversed(PIPELINE))  # the end of the pipeline first: finish what was begun
 _LEASE_SECONDS = max(step.lease_seconds for step in PIPELINE)
 
@@ -47,7 +51,11 @@ class Tick(Struct, frozen=True):
 
 def catch_up(vault: Vault) -> None:
     """Relay and project everything that is in the history but not yet passed on. Safe beside a running `work`."""
-    while _pump(vault, "relay", vault.relay.relay) or _pump(vault, "projector", vault.projector.project):
+    while (
+        _pump(vault, "relay", vault.relay.relay)
+        or _pump(vault, "projector", vault.projector.project)
+        or _pump(vault, CONSUMER, lambda commits: notice(vault, commits))
+    ):
         continue
 
 
@@ -116,6 +124,7 @@ class Runtime:
                 raise self._errors[0]
             self._seal()
             catch_up(self._vault)
+            self._notify(timedelta(0) if not watch else SETTLE)
             if on_tick:
                 on_tick(self._tick())
 
@@ -124,11 +133,15 @@ class Runtime:
     def _wait(self, watch: bool, on_tick: Callable[[Tick], None] | None) -> None:
         next_seal = time.monotonic() + SEAL_EVERY.total_seconds()
         next_tick = 0.0
+        next_notices = time.monotonic() + _NOTIFY_EVERY_SECONDS
         while not self._stop.wait(_IDLE_SECONDS if watch else _FINISHED_EVERY_SECONDS):
             now = time.monotonic()
             if now >= next_seal:
                 next_seal += SEAL_EVERY.total_seconds()
                 self._seal()
+            if watch and now >= next_notices:
+                next_notices = now + _NOTIFY_EVERY_SECONDS
+                self._notify(SETTLE)
             if on_tick and now >= next_tick:
                 next_tick = now + _IDLE_SECONDS
                 on_tick(self._tick())
@@ -195,6 +208,16 @@ class Runtime:
         last = last_seal(vault.store)
         if last is None or now - last.until >= SEAL_EVERY:
             seal(vault.store, vault.blobs, now)
+
+    def _notify(self, settle: timedelta) -> None:
+        """Queue what is worth telling, and send what is due."""
+        vault = self._vault
+        while _pump(vault, CONSUMER, lambda commits: notice(vault, commits)):
+            continue
+        if look(vault, settle):
+            catch_up(vault)
+        send_due(vault, vault.settings.serving)
+        catch_up(vault)
 
     # --- state ---
 

@@ -13,6 +13,7 @@ from domain.errors import InvalidInput, PhotoVaultError
 from photovault.cli import (
     browse,
     cloud,
+    cloud_faces,
     cost,
     history,
     keep,
@@ -20,9 +21,11 @@ from photovault.cli import (
     memories,
     models,
     moderation,
+    notify,
     people,
     process,
     search,
+    share,
     upkeep,
     video,
 )
@@ -41,12 +44,15 @@ upkeep.register(app)
 history.register(app)
 cost.register(app)
 cloud.register(app)
+cloud_faces.register(app)
 video.register(app)
 models.register(app)
 moderation.register(app)
 search.register(app)
 people.register(app)
 memories.register(app)
+share.register(app)
+notify.register(app)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
