@@ -12,6 +12,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy loads: worker
 from domain.errors import InvalidInput, PhotoVaultError
 from photovault.cli import (
     browse,
+    care,
     cloud,
     cost,
     history,
@@ -35,6 +36,7 @@ DEBUG = "PHOTOVAULT_DEBUG"
 browse.register(app)
 likeness.register(app)
 keep.register(app)
+care.register(app)
 process.register(app)
 upkeep.register(app)
 history.register(app)
