@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from domain.events import ERASED
+from domain.event_base import ERASED
 
 __all__ = ["BLOB_FIELDS", "blobs_of"]
 
