@@ -73,6 +73,7 @@ _STARTS = {
     "reconcile": "import handlers.reconcile",
     "seal": "import handlers.seal",
     "notify": "import handlers.notify",
+    "memories": "import handlers.memories",
 }
 """What each function imports before its first answer."""
 

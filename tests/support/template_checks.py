@@ -30,6 +30,7 @@ HANDLERS = {
     "reconcile": "handlers.reconcile.handler",
     "seal": "handlers.seal.handler",
     "notify": "handlers.notify.handler",
+    "memories": "handlers.memories.handler",
     "api": "handlers.api.handler",
 }
 _PUBLIC = {"PHOTOVAULT_PUBLIC_URL": "https://<HttpApi>.execute-api.us-east-1.amazonaws.com"}
