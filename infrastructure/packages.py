@@ -29,7 +29,7 @@ class Layer(Struct, frozen=True):
 
 
 LAYERS: tuple[Layer, ...] = (
-    Layer("core", frozenset({"msgspec", "boto3", "pynamodb", "aws-lambda-powertools", "aws-xray-sdk"})),
+    Layer("core", frozenset({"msgspec", "cryptography", "boto3", "pynamodb", "aws-lambda-powertools", "aws-xray-sdk"})),
     Layer("arrays", frozenset({"numpy"}), ("core",)),
     Layer("pictures", frozenset({"pillow", "pillow-heif", "pylibjxl", "rawpy"}), ("core", "arrays")),
     Layer("vips", frozenset({"pyvips", "pyvips-binary"}), ("core",)),

@@ -154,7 +154,7 @@ def _role(step: StepShape) -> str:
   Type: AWS::IAM::Role
   Properties:
     AssumeRolePolicyDocument: {_ASSUMED}
-    ManagedPolicyArns: [!Ref HistoryIsAppendOnly]
+    ManagedPolicyArns: [!Ref HistoryIsAppendOnly, !Ref OriginalsStay, !Ref PersonalKeys]
     Policies:
       - PolicyName: {step.name}
         PolicyDocument:

@@ -88,12 +88,18 @@ NEEDS: Mapping[str, Mapping[str, str]] = {
         "sqs:GetQueueAttributes": "MetadataDeadLetters",
         "s3:PutObject": "ArchiveBucket",
     },
+    "upkeep": {
+        "s3:DeleteObjectVersion": "OriginalsBucket",
+        "dynamodb:UpdateItem": "KeyTable",
+        "dynamodb:PutItem": "EventTable",
+        "s3:ListBucketVersions": "DerivedBucket",
+    },
     "seal": {"s3:ListBucket": "ArchiveBucket", "dynamodb:PutItem": "EventTable"},
     "api": {"dynamodb:Query": "GalleryView", "s3:PutObject": "OriginalsBucket"},
 }
 """What each function can't do without: action -> the resource (its logical id, or attribute)."""
 
-APPENDERS = {"intake", *(step.name for step in PIPELINE), "reconcile", "seal"}
+APPENDERS = {"intake", *(step.name for step in PIPELINE), "reconcile", "seal", "upkeep"}
 """Functions that append events; no other may put into the event table."""
 
 
