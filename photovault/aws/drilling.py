@@ -13,8 +13,8 @@ from domain.events import BackupDrilled
 from events_schema.lines import Line, from_line
 from photovault.aws.cloud import Cloud
 from photovault.exporting import line_of
-from photovault.upkeep.backup import Drilled, prove
 from photovault.upkeep.log import record
+from photovault.upkeep.proving import Drilled, prove
 
 __all__ = ["SAMPLE", "drill"]
 
