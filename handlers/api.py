@@ -22,6 +22,7 @@ from domain.notification_events import Channel
 from domain.pipeline import STEPS
 from domain.ports import SearchIndex
 from domain.query import parse
+from domain.upkeep import Finding, worst
 from handlers.observe import count, logger, observed
 from handlers.shared import masked, router
 from photovault import contacts, sharing
@@ -54,10 +55,16 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 @app.get("/health")
 def health() -> Response[str]:
-    """The function runs and can reach its tables."""
+    """The function runs and can reach its tables; and how the doctor found the vault last: levels only, as anybody may
+    ask. `status` is `ok`, `warning` or `failure`, and a failure answers with 503."""
     vault = cloud()
     views = {name: vault.generations.registered(name).active for name in vault.generations.projections}
-    return _json({"status": "ok", "stage": vault.settings.stage, "views": views})
+    entry = vault.checkpoints.load("upkeep", "findings")
+    findings = msgspec.json.decode(entry.value, type=list[Finding]) if entry else []
+    level = worst(findings)
+    checks = {each.check: each.level for each in findings}
+    body = {"status": level, "stage": vault.settings.stage, "views": views, "checks": checks}
+    return _json(body, 503 if level == "failure" else 200)
 
 
 @app.get("/gallery")

@@ -171,15 +171,16 @@ def _functions() -> str:
 
 def _role(step: StepShape) -> str:
     own = _logical(step.name)
-    denials = ["!Ref HistoryIsAppendOnly"]
+    managed = ["!Ref HistoryIsAppendOnly"]
     if not any(kind.startswith("face-") for kind in step.documents):
-        denials.append("!Ref FacesStaySealed")
+        managed.append("!Ref FacesStaySealed")
+    managed += ["!Ref OriginalsStay", "!Ref PersonalKeys"]
     head = f"""
 {own}Role:
   Type: AWS::IAM::Role
   Properties:
     AssumeRolePolicyDocument: {_ASSUMED}
-    ManagedPolicyArns: [{", ".join(denials)}]
+    ManagedPolicyArns: [{", ".join(managed)}]
     Policies:
       - PolicyName: {step.name}
         PolicyDocument:

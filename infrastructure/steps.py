@@ -172,7 +172,7 @@ new; labels come again and are remembered. 307 MB.""",
     StepShape(
         name="faces",
         about="Where faces are, and what tells them apart; only of owners who agreed",
-        layers=("arrays", "inference", "sealing", "models-faces"),
+        layers=("arrays", "inference", "models-faces"),
         originals=False,
         documents={"face-key": "read"},
         capped=False,
@@ -186,7 +186,7 @@ are looked at together. Says that face recognition is off until the owner agrees
     StepShape(
         name="identify",
         about="Whose faces they are",
-        layers=("arrays", "sealing", "nearest"),
+        layers=("arrays", "nearest"),
         originals=False,
         reads=("faces",),
         documents={"face-key": "read", "face-index": "write", "projection": "read"},

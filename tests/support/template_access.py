@@ -104,6 +104,12 @@ NEEDS: Mapping[str, Mapping[str, str]] = {
         "sqs:GetQueueAttributes": "MetadataDeadLetters",
         "s3:PutObject": "ArchiveBucket",
     },
+    "upkeep": {
+        "s3:DeleteObjectVersion": "OriginalsBucket",
+        "dynamodb:UpdateItem": "KeyTable",
+        "dynamodb:PutItem": "EventTable",
+        "s3:ListBucketVersions": "DerivedBucket",
+    },
     "seal": {"s3:ListBucket": "ArchiveBucket", "dynamodb:PutItem": "EventTable"},
     "memories": {
         "s3:ListBucket": "OriginalsBucket",
@@ -130,7 +136,17 @@ NEEDS: Mapping[str, Mapping[str, str]] = {
 }
 """What each function can't do without: action -> the resource (its logical id, or attribute)."""
 
-APPENDERS = {"intake", *(step.name for step in PIPELINE), "reconcile", "seal", "relay", "notify", "memories", "api"}
+APPENDERS = {
+    "intake",
+    *(step.name for step in PIPELINE),
+    "reconcile",
+    "seal",
+    "upkeep",
+    "relay",
+    "notify",
+    "memories",
+    "api",
+}
 """Functions that append events; no other may put into the event table."""
 
 

@@ -31,6 +31,7 @@ HANDLERS = {
     "seal": "handlers.seal.handler",
     "notify": "handlers.notify.handler",
     "memories": "handlers.memories.handler",
+    "upkeep": "handlers.upkeep.handler",
     "api": "handlers.api.handler",
 }
 _PUBLIC = {"PHOTOVAULT_PUBLIC_URL": "https://<HttpApi>.execute-api.us-east-1.amazonaws.com"}
