@@ -72,8 +72,9 @@ def _decide(
             continue
         before = asset.people.get(number)
         person = before.person if before and before.by == "founded" else person_id(asset.stream, sealed, number)
-        if (number, person) in refused or person in taken:
-            continue  # somebody said that even the person it founded is another
+        top = whose(person) or person
+        if {(number, person), (number, top)} & refused or {person, top} & taken:
+            continue  # somebody said that even the person it founded, or who that was merged into, is another
         cause = Cause(
             commit_id=derive_id(owner, "discover", person),
             actor=f"step:{attempt.step.name}",
