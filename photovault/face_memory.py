@@ -1,34 +1,23 @@
-"""An owner's faces on any event store, view store and blob store: agreement, key, sealed vectors, and who is near.
+"""An owner's faces by nearness in a graph of vectors (docs/adr/0014-faces-are-sealed.md).
 
-The graph of vectors is built in memory at the first search, from the view `faces` and the sealed blobs; it is dropped
-when the key changes. Keys are documents in `Checkpoints`: what is in the history is never changed, and a key must be
-destroyable (docs/adr/0014-faces-are-sealed.md).
+It is built in memory at the first search, from the view `faces` and the sealed blobs, and dropped when the key changes.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 
 from adapters.ml.nearest import FaceGraph, vectors_of
-from adapters.ml.sealing import KEY_BYTES, new_key, seal, unseal
-from domain.commits import NEW, Cause, derive_id
-from domain.errors import ConflictError, NotFound
-from domain.events import FaceRecognitionAgreed, FaceRecognitionWithdrawn, PersonDiscovered
 from domain.eventstore import EventStore, utc_now
-from domain.people import FAR, NEIGHBOURS, Neighbour, agreement, agreement_stream
-from domain.person import Person, fold, person_stream
+from domain.faces import VECTOR_BYTES
+from domain.people import FAR, NEIGHBOURS, Nearest, Neighbour
 from domain.ports import BlobStore, Checkpoints, ViewStore
-from projections.generations import Generations
-from projections.people import Faces, Shown
+from photovault.face_keys import SealedFaces
 
 __all__ = ["KeptFaces"]
-
-_KIND = "face-key"
-_PAGE = 1000
-_fold = Faces()
 
 
 class _Known:
@@ -40,8 +29,11 @@ class _Known:
         self.people: dict[str, Mapping[int, str]] = {}
 
 
-class KeptFaces:
+class KeptFaces(SealedFaces):
     """`domain.people.FaceMemory`. Safe to share between threads; one process works on an owner's faces at a time."""
+
+    size = VECTOR_BYTES
+    growth = 0.0
 
     def __init__(
         self,
@@ -51,83 +43,16 @@ class KeptFaces:
         blobs: BlobStore,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
-        self._store = store
-        self._views = views
-        self._checkpoints = checkpoints
-        self._blobs = blobs
-        self._generations = Generations(views, checkpoints, (Faces(),), clock)
+        super().__init__(store, views, checkpoints, blobs, clock)
         self._known: dict[str, _Known] = {}
         self._locks: dict[str, threading.RLock] = {}
         self._lock = threading.Lock()
 
-    # --- agreement and key ---
-
-    def key(self, owner: str) -> str | None:
-        """See `FaceMemory.key`."""
-        return agreement([each.event for each in self._store.read(agreement_stream(owner))])
-
-    def agree(self, owner: str, actor: str) -> str:
-        """Make a key, and record that the owner agrees; the key's id. Nothing new when they have agreed."""
-        while True:
-            loaded = self._store.load(agreement_stream(owner))
-            known = agreement([each.event for each in loaded.events])
-            if known is not None:
-                return known
-            key = derive_id("face-key", owner, loaded.token)
-            self._checkpoints.save(_KIND, _name(owner, key), new_key(), expected=0)
-            cause = Cause(commit_id=derive_id(owner, "agree", key), actor=actor, correlation_id=key)
-            try:
-                self._store.append(loaded.stream, [FaceRecognitionAgreed(key=key)], loaded.token, cause)
-            except ConflictError:
-                continue
-            return key
-
-    def withdraw(self, owner: str, actor: str) -> str | None:
-        """Destroy the key, and record that; the key's id. None when faces were off."""
-        while True:
-            loaded = self._store.load(agreement_stream(owner))
-            key = agreement([each.event for each in loaded.events])
-            if key is None:
-                return None
-            self.destroy(owner, key)
-            cause = Cause(commit_id=derive_id(owner, "withdraw", key), actor=actor, correlation_id=key)
-            try:
-                self._store.append(loaded.stream, [FaceRecognitionWithdrawn(key=key)], loaded.token, cause)
-            except ConflictError:
-                continue
-            return key
-
     def destroy(self, owner: str, key: str) -> None:
-        """Overwrite a key and remove it."""
-        if self._checkpoints.load(_KIND, _name(owner, key)) is not None:
-            self._checkpoints.save(_KIND, _name(owner, key), bytes(KEY_BYTES), expected=None)
-        self._checkpoints.delete(_KIND, _name(owner, key))
-        purge = getattr(self._checkpoints, "purge", None)
-        if purge is not None:
-            purge()
+        """Overwrite a key and remove it, and the graph of what it opened."""
+        super().destroy(owner, key)
         with self._lock:
             self._known.pop(owner, None)
-
-    def seal(self, owner: str, asset: str, key: str, vectors: bytes) -> str | None:
-        """See `FaceMemory.seal`."""
-        entry = self._checkpoints.load(_KIND, _name(owner, key))
-        if entry is None or len(entry.value) != KEY_BYTES or not any(entry.value):
-            return None
-        return self._blobs.put(seal(entry.value, vectors, f"{owner}#{asset}#{key}"))
-
-    def unseal(self, owner: str, asset: str, key: str, blob: str) -> bytes | None:
-        """See `FaceMemory.unseal`."""
-        entry = self._checkpoints.load(_KIND, _name(owner, key))
-        return self._open(entry.value, owner, asset, key, blob) if entry else None
-
-    def _open(self, secret: bytes, owner: str, asset: str, key: str, blob: str) -> bytes | None:
-        try:
-            sealed = self._blobs.get(blob) if blob else b""
-        except NotFound:
-            return None
-        return unseal(secret, sealed, f"{owner}#{asset}#{key}")
-
-    # --- nearness ---
 
     @contextmanager
     def deciding(self, owner: str) -> Iterator[None]:
@@ -137,24 +62,26 @@ class KeptFaces:
         with lock:
             yield
 
-    def near(self, owner: str, asset: str, vectors: bytes) -> Sequence[Sequence[Neighbour]]:
+    def near(self, owner: str, asset: str, vectors: bytes) -> Nearest:
         """See `FaceMemory.near`."""
         with self.deciding(owner):
             known = self._load(owner)
             if known is None:
-                return [() for _ in vectors_of(vectors)]
+                return Nearest([() for _ in vectors_of(vectors)])
             found = [
                 [each for each in known.graph.near(vector, NEIGHBOURS + 8) if each[0] != asset and each[2] <= FAR]
                 for vector in vectors_of(vectors)
             ]
         people = self._people(owner, known, {each[0] for neighbours in found for each in neighbours})
-        return [
+        return Nearest(
             [
-                Neighbour(name, face, distance, people.get(name, {}).get(face))
-                for name, face, distance in neighbours[:NEIGHBOURS]
+                [
+                    Neighbour(name, face, distance, people.get(name, {}).get(face))
+                    for name, face, distance in neighbours[:NEIGHBOURS]
+                ]
+                for neighbours in found
             ]
-            for neighbours in found
-        ]
+        )
 
     def remember(self, owner: str, asset: str, vectors: bytes, people: Mapping[int, str]) -> None:
         """See `FaceMemory.remember`."""
@@ -163,6 +90,19 @@ class KeptFaces:
             if known is not None:
                 known.graph.put(asset, vectors_of(vectors))
                 known.people[asset] = dict(people)
+
+    def erase(self, owner: str, asset: str) -> None:
+        """See `FaceMemory.erase`."""
+        self.remember(owner, asset, b"", {})
+
+    def known(self) -> int:
+        """Faces in the graphs of all owners that this process has built."""
+        with self._lock:
+            return sum(len(known.graph) for known in self._known.values())
+
+    def tidy(self, owner: str) -> int:
+        """See `FaceMemory.tidy`: the graph is made of what is recorded."""
+        return 0
 
     def _load(self, owner: str) -> _Known | None:
         """The owner's graph, built when it is not there, or when the key has changed."""
@@ -178,58 +118,22 @@ class KeptFaces:
         return known
 
     def _fill(self, owner: str, known: _Known) -> None:
-        entry = self._checkpoints.load(_KIND, _name(owner, known.key))
-        if entry is None:
+        secret = self.secret(owner, known.key)
+        if secret is None:
             return
         assets, vectors = [], []
         for state in self.shown(owner):
-            data = self._open(entry.value, owner, state.asset, known.key, state.sealed or "")
-            if state.key == known.key and data is not None:
+            data = self._open(secret, owner, state.asset, known.key, state.sealed or "")
+            if state.key == known.key and data is not None and len(data) == len(state.faces) * VECTOR_BYTES:
                 assets.append(state.asset)
                 vectors.append(vectors_of(data))
         known.graph.fill(assets, vectors)
 
     def _people(self, owner: str, known: _Known, assets: set[str]) -> dict[str, Mapping[int, str]]:
         """Whose the faces of some assets are: as the view says, and where it does not yet, as was just decided."""
-        if not assets:
-            return {}
-        names = sorted(assets)
-        _, table = self._generations.active(Faces.name)
+        rows = self._rows(owner, assets)
         people: dict[str, Mapping[int, str]] = {}
-        for name, row in zip(names, self._views.get(table, [(owner, name) for name in names]), strict=True):
-            state = _fold.decode(row.data) if row is not None and not row.deleted else Shown()
-            said = {n: face.person for n, face in enumerate(state.faces) if face.person}
+        for name in assets:
+            said = {n: face.person for n, face in enumerate(rows[name].faces) if face.person} if name in rows else {}
             people[name] = said or known.people.get(name, {})
         return people
-
-    def shown(self, owner: str) -> Iterator[Shown]:
-        """All pictures with faces.
-
-        Raises:
-            ViewUnavailable: the view is not built.
-        """
-        _, table = self._generations.active(Faces.name)
-        cursor: str | None = None
-        while True:
-            page = self._views.query(table, owner, index="faces", limit=_PAGE, cursor=cursor)
-            for row in page.rows:
-                yield _fold.decode(row.data)
-            cursor = page.cursor
-            if cursor is None:
-                return
-
-    # --- people ---
-
-    def person(self, owner: str, person: str) -> Person:
-        """See `FaceMemory.person`."""
-        stream = person_stream(owner, person)
-        return fold(stream, (each.event for each in self._store.read(stream)))
-
-    def discover(self, owner: str, person: str, asset: str, face: int, cause: Cause) -> None:
-        """See `FaceMemory.discover`."""
-        with suppress(ConflictError):  # it is there, and more has been said of it
-            self._store.append(person_stream(owner, person), [PersonDiscovered(asset=asset, face=face)], NEW, cause)
-
-
-def _name(owner: str, key: str) -> str:
-    return f"{owner}#{key}"

@@ -24,7 +24,6 @@ from domain.events import (
     PersonForgotten,
     PersonSplit,
 )
-from domain.faces import DIMENSIONS
 from domain.people import person_id
 from domain.person import Person, person_stream
 from photovault.finding import find_asset
@@ -149,8 +148,10 @@ def like(vault: Vault, asset: str, face: int) -> list[dict[str, Any]]:
     data = vault.people.unseal(owner, found.id, record.key or "", record.sealed or "")
     if data is None:
         raise NotFound("what tells this face apart can't be read any more: it was forgotten")
-    size = DIMENSIONS * 4
-    near = vault.people.near(owner, found.id, data[face * size : (face + 1) * size])[0]
+    if len(data) != len(record.faces) * vault.people.size:
+        raise InvalidInput("this face was found by another recogniser than the one in use: reprocess the step faces")
+    size = vault.people.size
+    near = vault.people.near(owner, found.id, data[face * size : (face + 1) * size]).faces[0]
     return [{"asset": n.asset, "face": n.face, "distance": round(n.distance, 4), "person": n.person} for n in near]
 
 

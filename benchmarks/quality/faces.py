@@ -168,7 +168,7 @@ def real(folder: Path) -> None:
         data = io.BytesIO()
         image.save(data, "JPEG", quality=90)
         started = time.perf_counter()
-        found = analyzer.analyze(data.getvalue())
+        found = analyzer.find(data.getvalue())
         milliseconds = (time.perf_counter() - started) * 1000
         print(f"{path.name}: {len(found)} faces in {milliseconds:.0f} ms")
         for n, each in enumerate(found):

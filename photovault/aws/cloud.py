@@ -37,6 +37,9 @@ from projections import PROJECTIONS
 from projections.generations import Generations
 
 if TYPE_CHECKING:
+    from domain.faces import FaceAnalyzer
+    from photovault.face_collection import CollectedFaces
+    from photovault.face_memory import KeptFaces
     from photovault.lookalikes import IndexedLookalikes
     from projections.projector import Projector
     from projections.replay import Replay
@@ -259,8 +262,32 @@ class Cloud:
             tagger=self.tagger,
             texts=self.texts,
             likely_labels=likely_labels_of(),
+            faces=self.faces,
+            people=self.people,
         )
         return Worker(STEP_FUNCTIONS, ports, self.clock)
+
+    @cached_property
+    def people(self) -> KeptFaces | CollectedFaces:
+        """Owners' agreements to face recognition, their keys, and faces by nearness."""
+        from photovault.recognition import people_of
+
+        return people_of(
+            self.store,
+            self.views,
+            self.checkpoints,
+            self.blobs,
+            self.clock,
+            aws=self.aws,
+            stage=self.settings.stage,
+        )
+
+    @cached_property
+    def faces(self) -> FaceAnalyzer | None:
+        """Finds faces; None without models in the function."""
+        from photovault.recognition import faces_of
+
+        return faces_of(self.people)
 
     @cached_property
     def lookalikes(self) -> IndexedLookalikes:

@@ -219,7 +219,7 @@ def cluster(context: typer.Context, json: Json = False) -> None:
     """Look again at the faces that are nobody's: near to somebody who came later, or together a person."""
     with open_vault(context) as vault:
         catch_up(vault)
-        done = cluster_faces(vault)
+        done = cluster_faces(vault, vault.settings.owner)
     if json:
         print_json({"assigned": done.assigned, "people": done.people, "left": done.left})
         return
