@@ -23,6 +23,7 @@ _ASSUMED = (
     '{Version: "2012-10-17", Statement: [{Effect: Allow, Principal: {Service: lambda.amazonaws.com}, '
     "Action: sts:AssumeRole}]}"
 )
+_COLLECTIONS = "arn:${AWS::Partition}:rekognition:${AWS::Region}:${AWS::AccountId}:collection/photovault-${Stage}-*"
 _ORIGINALS = "arn:${AWS::Partition}:s3:::photovault-${Stage}-originals-${AWS::AccountId}-${AWS::Region}"
 
 
@@ -245,6 +246,19 @@ def _statements(step: StepShape, own: str) -> list[str]:
             - Sid: Budget
               Effect: Allow
               Action: [dynamodb:GetItem, dynamodb:UpdateItem]
+              Resource: !GetAtt CheckpointTable.Arn
+            """
+        )
+    if step.collections:
+        found.append(
+            f"""
+            - Sid: AskCollections
+              Effect: Allow
+              Action: [{", ".join(f"rekognition:{action}" for action in step.collections)}]
+              Resource: !Sub {_COLLECTIONS}
+            - Sid: KeysAndBudget
+              Effect: Allow
+              Action: [dynamodb:GetItem, dynamodb:UpdateItem, dynamodb:DeleteItem]
               Resource: !GetAtt CheckpointTable.Arn
             """
         )

@@ -26,6 +26,7 @@ class StepShape(Struct, frozen=True, kw_only=True):
     storage_why: str = ""
     originals: bool = True  # whether it reads what was uploaded
     asks: tuple[str, ...] = ()  # of Rekognition, when the configuration says so; it then keeps a budget
+    collections: tuple[str, ...] = ()  # what it asks of the stage's collections of faces, likewise
     views: tuple[str, ...] = ()  # projections whose rows it reads, and writes before it does
     capped: bool = True  # by MaxConcurrency, where runs are long; 5 connections poll such a queue, else 2
     why: str  # the numbers that memory and time were chosen from
@@ -158,6 +159,7 @@ for one whole processor; at most a dozen short texts, of which labels come again
     StepShape(
         name="faces",
         about="Where faces are; skipped, as no model is deployed yet",
+        collections=("CreateCollection", "DeleteCollection", "IndexFaces"),
         originals=False,
         capped=False,
         memory_mb=512,
@@ -168,6 +170,7 @@ Says that face recognition is off. With models it would take 60 ms of a processo
     StepShape(
         name="identify",
         about="Whose faces they are; follows faces alone",
+        collections=("SearchFaces",),
         originals=False,
         capped=False,
         memory_mb=512,

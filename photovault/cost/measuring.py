@@ -68,6 +68,7 @@ _STARTS = {
     "api": "import handlers.api",
     "reconcile": "import handlers.reconcile",
     "seal": "import handlers.seal",
+    "cluster": "import handlers.cluster",
 }
 """What each function imports before its first answer."""
 

@@ -66,7 +66,15 @@ class FakeRekognition:
         session.set_config_variable("region", "eu-central-1")
         self.aws = Aws(session)
         self._service = session.get_service_model("rekognition")
-        self.aws.rekognition.meta.events.register_first("before-send.rekognition", self._answer)
+        self.answer(self.aws)
+
+    def answer(self, aws: Aws) -> None:
+        """From now on answer what these clients would send."""
+        aws.rekognition.meta.events.register_first("before-send.rekognition", self._answer)
+
+    def leave(self, aws: Aws) -> None:
+        """Answer them no longer."""
+        aws.rekognition.meta.events.unregister("before-send.rekognition", self._answer)
 
     def close(self) -> None:
         """Close the client."""

@@ -89,11 +89,18 @@ NEEDS: Mapping[str, Mapping[str, str]] = {
         "s3:PutObject": "ArchiveBucket",
     },
     "seal": {"s3:ListBucket": "ArchiveBucket", "dynamodb:PutItem": "EventTable"},
+    "cluster": {
+        "dynamodb:PutItem": "EventTable",
+        "dynamodb:Query": "FacesView",
+        "dynamodb:BatchGetItem": "FacesView",
+        "dynamodb:UpdateItem": "CheckpointTable",
+        "s3:GetObject": "DerivedBucket",
+    },
     "api": {"dynamodb:Query": "GalleryView", "s3:PutObject": "OriginalsBucket"},
 }
 """What each function can't do without: action -> the resource (its logical id, or attribute)."""
 
-APPENDERS = {"intake", *(step.name for step in PIPELINE), "reconcile", "seal"}
+APPENDERS = {"intake", *(step.name for step in PIPELINE), "reconcile", "seal", "cluster"}
 """Functions that append events; no other may put into the event table."""
 
 

@@ -27,6 +27,7 @@ HANDLERS = {
     "replay-finish": "handlers.replay.finish",
     "reconcile": "handlers.reconcile.handler",
     "seal": "handlers.seal.handler",
+    "cluster": "handlers.cluster.handler",
     "api": "handlers.api.handler",
 }
 WHOLE_PROCESSOR_MB = 1769

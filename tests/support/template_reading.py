@@ -35,6 +35,7 @@ ENVIRONMENT = {
     "SERVE_UNSCANNED": "",
     "PHOTOVAULT_TAGGER": "models",
     "PHOTOVAULT_MODERATOR": "models",
+    "PHOTOVAULT_FACES": "models",
     "PHOTOVAULT_REKOGNITION_CAP_USD": "5",
     "POWERTOOLS_SERVICE_NAME": "photovault-dev",
     "POWERTOOLS_METRICS_NAMESPACE": "PhotoVault",

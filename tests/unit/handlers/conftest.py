@@ -23,7 +23,7 @@ from steps.relay import Relay
 from steps.worker import Worker
 from tests.support.fakes import MemoryBlobs, MemoryVault
 
-MODULES = ("intake", "projector", "relay", "steps", "replay", "reconcile", "seal", "api")
+MODULES = ("intake", "projector", "relay", "steps", "replay", "reconcile", "seal", "cluster", "api")
 
 
 class CountedBlobs(MemoryBlobs):
