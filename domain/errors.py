@@ -12,6 +12,9 @@ PhotoVaultError               a message for a person: what went wrong, what to d
 ├── ViewUnavailable           a projection has no active generation, or it is mid-switch
 ├── MediaRejected             the file itself is at fault: a retry can't help
 ├── ScanFailed                the malware scanner did not come to a verdict
+├── ShareClosed               a link that does not show its pictures to this visitor now; says why
+├── NotDelivered              a message that was surely not sent; says whether a retry may help
+├── DeliveryUnknown           a message that may have been sent, or not
 ├── ServicePaused             a service that costs money may not be asked any more this month
 └── MediaFailed               the decoder did not finish: crashed, out of time, out of memory
     ├── DecoderCrashed
@@ -34,16 +37,19 @@ __all__ = [
     "DecoderKilled",
     "DecoderOutOfMemory",
     "DecoderTimeout",
+    "DeliveryUnknown",
     "HistoryDamaged",
     "InvalidEvent",
     "InvalidInput",
     "InvalidToken",
     "MediaFailed",
     "MediaRejected",
+    "NotDelivered",
     "NotFound",
     "PhotoVaultError",
     "ScanFailed",
     "ServicePaused",
+    "ShareClosed",
     "UnreadableEvent",
     "ViewUnavailable",
     "WorkerDied",
@@ -145,6 +151,36 @@ class ScanFailed(PhotoVaultError):
         self.retryable = retryable
         self.engine = engine
         self.signatures = signatures
+
+
+class ShareClosed(PhotoVaultError):
+    """A link does not show its pictures to this visitor now.
+
+    Attributes:
+        reason: `password_needed`, `button_needed`, or a reason of `domain.share_events.ShareDenied`.
+    """
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class NotDelivered(PhotoVaultError):
+    """A message was surely not sent: whoever should have taken it said so, or was never reached.
+
+    Attributes:
+        retryable: whether another attempt may help.
+        refused: why the address itself may not be written to any more (`bounce`, `opted_out`), if that is so.
+    """
+
+    def __init__(self, reason: str, *, retryable: bool, refused: str | None = None) -> None:
+        super().__init__(reason)
+        self.retryable = retryable
+        self.refused = refused
+
+
+class DeliveryUnknown(PhotoVaultError):
+    """The way to the mail server or service broke after the message was handed over: it may have been sent."""
 
 
 class ServicePaused(PhotoVaultError):

@@ -9,59 +9,23 @@ refuses what old events or old readers could not survive.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, ClassVar, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 from msgspec import Meta, Struct
 
+from domain.event_base import BlobKey, Event, Notes, Outcome, Pixels, Reason, Sha256, SizeBytes, StepName, StepRun
+from domain.event_base import doc as _doc
 from domain.faces import Face
 from domain.likeness import MAX_LOOKALIKES, Lookalike
 from domain.media import Camera, DateCandidate, Kind, MotionVideo, Position, TakenAt
 from domain.moderation import LABELS, Policy, Verdict
+from domain.notification_events import NOTIFICATION_EVENTS
 from domain.recognition import ModelUse, Tag
+from domain.share_events import SHARE_EVENTS
 from domain.streaming import ChunkFile, Part, Rung, StreamRendition, VideoFile
 from domain.video import AudioTrack, VideoQuality, VideoTrack
 
 __all__ = ["EVENTS", "Event", "Outcome", "StepRun"]
-
-
-def _doc(text: str, unit: str | None = None, **limits: Any) -> Meta:
-    return Meta(description=text, extra_json_schema={"x-unit": unit} if unit else None, **limits)
-
-
-BlobKey: TypeAlias = Annotated[str, _doc("Key of the bytes in the blob store.", min_length=1, max_length=1024)]
-Sha256: TypeAlias = Annotated[str, _doc("SHA-256 of the bytes, in lower-case hex.", pattern="^[0-9a-f]{64}$")]
-SizeBytes: TypeAlias = Annotated[int, _doc("Length in bytes.", "bytes", ge=0)]
-Pixels: TypeAlias = Annotated[int, _doc("Pixels, upright: as a person sees the picture.", "px", ge=1)]
-StepName: TypeAlias = Annotated[str, _doc("Name of a step in `domain/pipeline.py`.", min_length=1, max_length=64)]
-Reason: TypeAlias = Annotated[str, _doc("Why, in a sentence for a person.", min_length=1, max_length=2000)]
-Notes: TypeAlias = Annotated[
-    tuple[str, ...], _doc("Faults that the work survived, each a sentence for a person.", max_length=50)
-]
-
-
-class StepRun(Struct, frozen=True, kw_only=True, gc=False):
-    """Which piece of work made this event: one attempt of one version of one step."""
-
-    step: StepName
-    version: Annotated[int, _doc("Version of the step's code.", ge=1)]
-    attempt: Annotated[int, _doc("1 for the first try since the step became due.", ge=1)]
-    duration_ms: Annotated[int, _doc("Wall time of this attempt.", "ms", ge=0)] = 0
-    cpu_ms: Annotated[int, _doc("Processor time of this attempt, the decoder's included.", "ms", ge=0)] = 0
-
-
-class Event(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    """Base of all events. `WHEN` and `BY` feed the catalogue page."""
-
-    VERSION: ClassVar[int] = 1
-    STREAM: ClassVar[str] = "asset"
-    WHEN: ClassVar[str] = ""
-    BY: ClassVar[str] = ""
-
-
-class Outcome(Event, frozen=True, kw_only=True):
-    """Base of the events that end one attempt of a step."""
-
-    run: Annotated[StepRun, _doc("The attempt that this ends.")]
 
 
 # --- the asset's life ------------------------------------------------------------------------------------------------
@@ -131,6 +95,33 @@ class ReprocessRequested(Event, frozen=True, kw_only=True):
 
 
 # --- the four ends of a step -----------------------------------------------------------------------------------------
+
+
+class FavouriteSet(Event, frozen=True, kw_only=True):
+    """The owner marked the asset as a favourite, or took the mark away."""
+
+    WHEN = "`favourite` was called for the asset, and it stood otherwise before."
+    BY = "a person"
+
+    favourite: Annotated[bool, _doc("Whether it is one from now on.")]
+
+
+class AssetTrashed(Event, frozen=True, kw_only=True):
+    """The asset was put into its owner's trash: no view shows it, nothing is deleted, and it can be taken out again."""
+
+    WHEN = "`trash add` was called for the asset, or for one that it stands behind."
+    BY = "a person"
+
+    reason: Reason
+
+
+class AssetRestored(Event, frozen=True, kw_only=True):
+    """The asset was taken out of the trash."""
+
+    WHEN = "`trash restore` was called, or an import met the asset's file again."
+    BY = "a person"
+
+    reason: Reason
 
 
 class StepSkipped(Outcome, frozen=True, kw_only=True):
@@ -873,8 +864,13 @@ EVENTS: tuple[type[Event], ...] = (
     StepGivenUp,
     AssetProcessed,
     ReprocessRequested,
+    FavouriteSet,
+    AssetTrashed,
+    AssetRestored,
     UploadRefused,
     ModerationPolicySet,
     HistorySealed,
+    *SHARE_EVENTS,
+    *NOTIFICATION_EVENTS,
 )
 """All event types, in the order of an asset's life; a new one is added here."""

@@ -164,6 +164,20 @@ class EventStore:
             token = _token_after(commit)
         return Loaded(stream, events, token)
 
+    def resume(self, stream: str, number: int) -> Loaded:
+        """What came after the commit with this number (0: everything), and the token for the next append. For a stream
+        that may grow long and whose state up to there lies in a row; `version` then says so only where there is news.
+
+        Cost: as `CommitStore.read` from that commit on.
+        """
+        events: list[Recorded] = []
+        token = NEW
+        for commit in self.commits.read(stream, max(0, number - 1)):
+            token = _token_after(commit)
+            if commit.number > number:
+                events += self.events_of(commit)
+        return Loaded(stream, events, token)
+
     def read(self, stream: str, after: int = 0) -> Iterator[Recorded]:
         """Events of a stream from the commit with a number above `after` on."""
         for commit in self.commits.read(stream, after):

@@ -28,6 +28,14 @@ class Limits(Struct, frozen=True):
     max_memory_bytes: int = 3 << 30  # address space of one decoder process
 
 
+class Stripped(Struct, frozen=True):
+    """A picture's file without its metadata."""
+
+    path: str
+    media_type: str
+    bytes: int
+
+
 class Inspection(Struct, frozen=True):
     """What a file is, judged by its content alone, after its pixels were decoded once from end to end."""
 

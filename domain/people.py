@@ -113,7 +113,7 @@ class FaceMemory(Protocol):
         ...
 
     def deciding(self, owner: str) -> AbstractContextManager[None]:
-        """Held from a search to `remember`: two new faces of one stranger must not found two persons."""
+        """Held from a search to `remember` by the threads of a process; between processes `remember` decides."""
         ...
 
     def near(self, owner: str, asset: str, vectors: bytes) -> Nearest:
@@ -126,8 +126,10 @@ class FaceMemory(Protocol):
         """
         ...
 
-    def remember(self, owner: str, asset: str, vectors: bytes, people: Mapping[int, str]) -> None:
-        """From now on the faces of an asset are found by `near`."""
+    def remember(self, owner: str, asset: str, sealed: str, vectors: bytes, people: Mapping[int, str]) -> bool:
+        """From now on the faces of an asset are found by every process's `near`. False, and nothing changed, when
+        another process has remembered something since the last `near`: what it decided may be what was missing here,
+        as two new faces of one stranger must not found two persons."""
         ...
 
     def erase(self, owner: str, asset: str) -> None:

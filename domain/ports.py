@@ -12,7 +12,7 @@ from msgspec import Struct
 from domain.commits import Commit
 from domain.events import Scan, TranscodePlanned, VideoAnalyzed
 from domain.likeness import Lookup
-from domain.media import EmbeddedVideo, Hashed, Inspection, MotionFile, RawMetadata, RawSidecar, Rendered
+from domain.media import EmbeddedVideo, Hashed, Inspection, MotionFile, RawMetadata, RawSidecar, Rendered, Stripped
 from domain.moderation import Moderated
 from domain.places import NearestPlace
 from domain.query import Query
@@ -396,6 +396,10 @@ class MediaEngine(Protocol):
 
     def perceptual_hash(self, source: Path) -> Hashed:
         """64 bits that say what an upright sRGB picture looks like, in hex; None for one without features."""
+        ...
+
+    def strip(self, source: Path, into: Path) -> Stripped:
+        """Write a picture without its metadata into a folder, its pixels untouched; needs no decoder's library."""
         ...
 
     def encode(self, source: Path, into: Path, found: VideoAnalyzed, planned: TranscodePlanned, part: int) -> Encoded:

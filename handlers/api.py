@@ -216,6 +216,8 @@ def _link(vault: Cloud) -> Callable[[str], str]:
 def _original(vault: Cloud, state: Asset) -> str | None:
     if state.uploaded is None or state.validated is None or state.quarantined is not None:
         return None
+    if state.trashed_at is not None:
+        return None
     if state.shown == "hold" or not vault.settings.serving.allows(state.validated.scan.status):
         return None
     return _link(vault)(state.uploaded.blob)

@@ -16,7 +16,7 @@ RUNTIME = "3.13"
 
 NOT_ON_LAMBDA = {"photovault/cli", "photovault/cost", "photovault/__main__.py", "photovault/aws/stacks.py"}
 """The command line stays at home, and what it alone needs (`AT_HOME`)."""
-AT_HOME = {"typer", "rich"}
+AT_HOME = {"typer", "rich", "scikit-learn"}
 
 
 class Layer(Struct, frozen=True):
@@ -26,6 +26,8 @@ class Layer(Struct, frozen=True):
     brings: frozenset[str]
     beneath: tuple[str, ...] = ()
     stripped: bool = False  # of symbols that nobody needs to run it; some wheels do not load any more after it
+    without: frozenset[str] = frozenset()  # requirements of requirements that the code never comes to
+    models: tuple[str, ...] = ()  # of adapters/ml/catalogue.py, unpacked to /opt/models
 
 
 LAYERS: tuple[Layer, ...] = (
@@ -35,10 +37,19 @@ LAYERS: tuple[Layer, ...] = (
     Layer("vips", frozenset({"pyvips", "pyvips-binary"}), ("core",)),
     Layer("video", frozenset({"av"}), ("core",), stripped=True),
     Layer("places", frozenset({"timezonefinder", "tzdata"}), ("core", "arrays")),
+    Layer("clusters", frozenset({"hdbscan"}), ("core", "arrays")),
+    Layer("inference", frozenset({"onnxruntime", "pillow"}), ("core", "arrays")),
+    Layer("words", frozenset({"tokenizers", "onnx"}), ("core", "arrays"), without=frozenset({"huggingface-hub"})),
+    Layer("people", frozenset({"usearch", "cryptography"}), ("core", "arrays")),
+    Layer("models-tags", frozenset(), ("core", "inference"), models=("efficientnet-lite0", "nanodet")),
+    Layer("models-moderation", frozenset(), ("core", "inference"), models=("open-nsfw",)),
+    Layer("models-faces", frozenset(), ("core", "inference"), models=("mtcnn", "dlib-face-resnet")),
+    Layer("models-words", frozenset(), ("core", "inference", "words"), models=("minilm-l6-v2", "efficientnet-lite0")),
 )
-"""One layer with everything would pass AWS's 250 MB; so a function gets only what its step imports."""
+"""One layer with everything would pass AWS's 250 MB; so a function gets only what its step imports. What a picture's
+vector says in words is in the last layer of the classifier: so `models-words` holds that one, too."""
 
-EXTRAS = ("media", "aws")
+EXTRAS = ("media", "aws", "ml", "faces", "memories", "models")
 """The optional dependencies of pyproject.toml that run on Lambda."""
 
 

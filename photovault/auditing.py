@@ -14,8 +14,10 @@ from domain.commits import Recorded
 from domain.events import (
     AssetEmbedded,
     AssetProcessed,
+    AssetRestored,
     AssetSeenAgain,
     AssetTagged,
+    AssetTrashed,
     AssetUploaded,
     ChunkEncoded,
     ChunksEncoded,
@@ -30,6 +32,7 @@ from domain.events import (
     FacesErased,
     FacesIdentified,
     FaceUnassigned,
+    FavouriteSet,
     FileQuarantined,
     FileValidated,
     FingerprintComputed,
@@ -241,6 +244,10 @@ def describe(event: Event) -> str:
             return f"nothing more is due: {event.state.replace('_', ' ')}"
         case ReprocessRequested():
             return f"{event.step} is to run again: {event.reason}"
+        case FavouriteSet():
+            return "a favourite" if event.favourite else "no favourite any more"
+        case AssetTrashed() | AssetRestored():
+            return event.reason
         case HistorySealed():
             return f"{event.streams:,} streams under Merkle root {event.root}"
         case ContentClaimed():

@@ -145,14 +145,13 @@ def _groups(loose: Sequence[_Loose], around: _Near) -> list[list[_Loose]]:
     if len(loose) < 2 * LEAST_FACES:
         return []
     import numpy as np
-    from sklearn.cluster import HDBSCAN
+
+    from adapters.ml.density import density_clusters
 
     vectors = np.concatenate([vectors_of(each.vector) for each in loose])
     rows: list[list[float]] = vectors.tolist()
-    labels = HDBSCAN(min_cluster_size=LEAST_FACES, copy=True).fit_predict(vectors)
-    return [
-        [loose[i] for i in members] for members in gathered([int(each) for each in labels], assets, rows, LEAST_FACES)
-    ]
+    labels = density_clusters(vectors, metric="euclidean", min_cluster_size=LEAST_FACES).labels
+    return [[loose[i] for i in members] for members in gathered(labels.tolist(), assets, rows, LEAST_FACES)]
 
 
 def _assign(vault: FaceVault, owner: str, asset: str, face: int, person: str, distance: float | None = None) -> bool:

@@ -10,18 +10,25 @@ from __future__ import annotations
 import hashlib
 import hmac
 import threading
+import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 
+import msgspec
+from msgspec import Struct
+
 from adapters.aws.face_collections import FACE_ID_BYTES, FaceCollections, Match
 from domain.asset import asset_stream, fold
-from domain.errors import NotFound
+from domain.commits import to_us
+from domain.errors import NotFound, PhotoVaultError
 from domain.eventstore import EventStore, utc_now
 from domain.faces import Look, Looked
 from domain.people import FAR, NEIGHBOURS, Nearest, Neighbour
 from domain.ports import BlobStore, Checkpoints, ViewStore
-from photovault.face_keys import COLLECTIONS, SealedFaces, key_name
+from photovault.face_index import Remembered
+from photovault.face_keys import COLLECTIONS, TURNS, SealedFaces, key_name
 
 __all__ = ["LEAST_SIMILARITY", "CollectedFaces", "apart"]
 
@@ -32,6 +39,24 @@ LEAST_SIMILARITY = _ALIKE - _SCALE * FAR
 Not measured: AWS's default for a pair is 80."""
 
 _MOST_CACHED = 20_000  # ids of pictures' faces, some 100 bytes each
+_DECIDED = 64  # pictures that the document of turns names: those whose events may not be recorded yet
+_TURN_SECONDS = 60  # longer than a step's function runs
+_PATIENCE_SECONDS, _PAUSE_SECONDS = 20.0, 0.1
+
+_Known = dict[tuple[str, bytes], tuple[int, str | None]]
+"""By asset and face's id: the face's number, and whose it is."""
+
+
+class _Turn(Struct, frozen=True, array_like=True):
+    """Who decides on an owner's faces, until when; and what was decided last."""
+
+    holder: str = ""
+    until_us: int = 0
+    decided: tuple[Remembered, ...] = ()
+
+
+_decode = msgspec.msgpack.Decoder(_Turn).decode
+_encode = msgspec.msgpack.Encoder().encode
 
 
 def apart(similarity: float) -> float:
@@ -45,6 +70,7 @@ class CollectedFaces(SealedFaces):
     Args:
         collections: the service.
         prefix: what names of collections begin with; rights may be limited to it.
+        pause: waits for so many seconds.
     """
 
     size = FACE_ID_BYTES
@@ -60,10 +86,14 @@ class CollectedFaces(SealedFaces):
         *,
         collections: FaceCollections,
         prefix: str = "photovault-local-",
+        pause: Callable[[float], None] = time.sleep,
     ) -> None:
         super().__init__(store, views, checkpoints, blobs, clock)
         self._collections = collections
         self._prefix = prefix
+        self._clock = clock
+        self._pause = pause
+        self._turns: dict[str, str] = {}  # that this process has, by owner
         self._locks: dict[str, threading.RLock] = {}
         self._lock = threading.Lock()
         self._ids: dict[str, tuple[bytes, ...]] = {}  # of a sealed blob
@@ -116,11 +146,48 @@ class CollectedFaces(SealedFaces):
 
     @contextmanager
     def deciding(self, owner: str) -> Iterator[None]:
-        """See `FaceMemory.deciding`: among the threads of this process."""
+        """See `FaceMemory.deciding`: one at a time among the threads of this process, and, for as long as a turn lasts,
+        among all processes, as a search that has to be made again is paid again.
+
+        Raises:
+            PhotoVaultError: others took all the time; a later attempt helps.
+        """
         with self._lock:
             lock = self._locks.setdefault(owner, threading.RLock())
         with lock:
-            yield
+            key = self.key(owner)
+            if key is None or owner in self._turns:
+                yield
+                return
+            name = key_name(owner, key)
+            self._turns[owner] = self._take(name)
+            try:
+                yield
+            finally:
+                held = self._turns.pop(owner)
+                document, revision = self._turn(name)
+                if document.holder == held:
+                    self._put(name, _Turn(decided=document.decided), revision)
+
+    def _take(self, name: str) -> str:
+        """Wait for a turn; what it is called."""
+        held = uuid.uuid4().hex
+        for _ in range(round(_PATIENCE_SECONDS / _PAUSE_SECONDS)):
+            document, revision = self._turn(name)
+            now_us = to_us(self._clock())
+            if document.until_us <= now_us and self._put(
+                name, _Turn(held, now_us + _TURN_SECONDS * 1_000_000, document.decided), revision
+            ):
+                return held
+            self._pause(_PAUSE_SECONDS)
+        raise PhotoVaultError("others decide on this owner's faces all the time: a later attempt helps")
+
+    def _turn(self, name: str) -> tuple[_Turn, int]:
+        entry = self._checkpoints.load(TURNS, name)
+        return (_decode(entry.value), entry.revision) if entry else (_Turn(), 0)
+
+    def _put(self, name: str, turn: _Turn, revision: int) -> bool:
+        return self._checkpoints.save(TURNS, name, _encode(turn), expected=revision) is not None
 
     def near(self, owner: str, asset: str, vectors: bytes) -> Nearest:
         """See `FaceMemory.near`. Cost: 1 paid request a face; 1 read of the view, and of what it does not show yet the
@@ -132,41 +199,33 @@ class CollectedFaces(SealedFaces):
             return Nearest([() for _ in ids])
         found, models = self._collections.search(collection, ids, NEIGHBOURS + 8, LEAST_SIMILARITY)
         others = [[each for each in matches if each.asset and each.asset != asset] for matches in found]
-        known = self._faces_of(owner, key, others)
-        return Nearest(
-            [
-                [
-                    Neighbour(each.asset, number, apart(each.similarity), person)
-                    for each in matches
-                    if (place := known.get((each.asset, each.face_id))) is not None
-                    for number, person in (place,)
-                ][:NEIGHBOURS]
-                for matches in others
-            ],
-            models,
-        )
+        known = self._faces_of(owner, key, {(each.asset, each.face_id) for matches in others for each in matches})
+        return Nearest([_neighbours(matches, known)[:NEIGHBOURS] for matches in others], models)
 
-    def _faces_of(
-        self, owner: str, key: str, matches: Sequence[Sequence[Match]]
-    ) -> dict[tuple[str, bytes], tuple[int, str | None]]:
-        """Number and person of the faces that matched; none of those that no recorded detection names."""
-        wanted = {(each.asset, each.face_id) for some in matches for each in some}
-        rows = self._rows(owner, {asset for asset, _ in wanted})
-        found: dict[tuple[str, bytes], tuple[int, str | None]] = {}
-        for asset, row in rows.items():
+    def _faces_of(self, owner: str, key: str, wanted: set[tuple[str, bytes]]) -> _Known:
+        """Number and person of the faces that matched; none of those that no recorded look names. As the view says, and
+        where it says nothing yet, as the stream does, or as was just decided."""
+        found: _Known = {}
+        for asset, row in self._rows(owner, {asset for asset, _ in wanted}).items():
             if row.key == key:
                 people = {n: face.person for n, face in enumerate(row.faces)}
                 found |= self._numbered(owner, asset, key, row.sealed, people)
-        for asset in sorted({asset for asset, face in wanted if found.get((asset, face), (0, None))[1] is None}):
-            state = fold(stream := asset_stream(owner, asset), self._store.load(stream).events)  # the view may lag
-            if state.faces is not None and state.faces.key == key:
-                said = {n: each.person for n, each in state.people.items()}
-                found |= self._numbered(owner, asset, key, state.faces.sealed, said)
+        decided = {each.asset: each for each in self._turn(key_name(owner, key))[0].decided}
+        for asset in sorted({each[0] for each in wanted if found.get(each, (0, None))[1] is None}):
+            state = fold(stream := asset_stream(owner, asset), self._store.load(stream).events)
+            if state.faces is None or state.faces.key != key:
+                continue
+            people = {}
+            if asset in decided and decided[asset].sealed == state.faces.sealed:
+                refused = {face for face, _ in state.rejected}
+                people = {n: each for n, each in decided[asset].people.items() if n not in refused}
+            people |= {n: each.person for n, each in state.people.items()}
+            found |= self._numbered(owner, asset, key, state.faces.sealed, people)
         return found
 
     def _numbered(
         self, owner: str, asset: str, key: str, sealed: str | None, people: Mapping[int, str | None]
-    ) -> dict[tuple[str, bytes], tuple[int, str | None]]:
+    ) -> _Known:
         ids = self._ids_in(owner, asset, key, sealed)
         return {(asset, each): (n, people.get(n)) for n, each in enumerate(ids)}
 
@@ -180,8 +239,21 @@ class CollectedFaces(SealedFaces):
             self._ids[sealed] = _split(opened)
         return self._ids[sealed]
 
-    def remember(self, owner: str, asset: str, vectors: bytes, people: Mapping[int, str]) -> None:
-        """See `FaceMemory.remember`: the collection has them since the picture was looked at."""
+    def remember(self, owner: str, asset: str, sealed: str, vectors: bytes, people: Mapping[int, str]) -> bool:
+        """See `FaceMemory.remember`: the collection has the faces since the picture was looked at; what was decided is
+        in no event yet. False when the turn has run out. Cost: 1 read and 1 write of a small document."""
+        key, held = self.key(owner), self._turns.get(owner)
+        if key is None or held is None:
+            return True
+        document, revision = self._turn(key_name(owner, key))
+        others = tuple(each for each in document.decided if each.asset != asset)
+        decided = (*others[1 - _DECIDED :], Remembered(asset, sealed, dict(people)))
+        kept = document.holder == held and self._put(
+            key_name(owner, key), _Turn(held, document.until_us, decided), revision
+        )
+        if not kept:
+            self._turns[owner] = self._take(key_name(owner, key))
+        return kept
 
     def erase(self, owner: str, asset: str) -> None:
         """See `FaceMemory.erase`. Cost: a load of the asset's stream, a blob, 1 request."""
@@ -222,6 +294,11 @@ class CollectedFaces(SealedFaces):
             left += ids.difference(self._ids_in(owner, asset, key, named.sealed) if named else ())
         self._collections.remove(collection, left)
         return len(left)
+
+
+def _neighbours(matches: Sequence[Match], known: _Known) -> list[Neighbour]:
+    placed = [(each, known[each.asset, each.face_id]) for each in matches if (each.asset, each.face_id) in known]
+    return [Neighbour(each.asset, number, apart(each.similarity), person) for each, (number, person) in placed]
 
 
 def _split(ids: bytes) -> tuple[bytes, ...]:

@@ -18,14 +18,18 @@ from domain.eventstore import EventStore, utc_now
 from domain.people import agreement, agreement_stream
 from domain.person import Person, fold, person_stream
 from domain.ports import BlobStore, Checkpoints, ViewStore
+from photovault.face_index import KIND as INDEX
 from projections.generations import Generations
 from projections.people import Faces, Shown
 
-__all__ = ["COLLECTIONS", "SealedFaces", "agreed_owners"]
+__all__ = ["COLLECTIONS", "TURNS", "SealedFaces", "agreed_owners", "key_name"]
 
 _KIND = "face-key"
 _PAGE = 1000
 _fold = Faces()
+
+TURNS = "face-turn"
+"""Documents: whose turn it is to decide on an owner's faces, by owner and key, and what was decided last."""
 
 COLLECTIONS = "face-collection"
 """Documents: names of collections that were made outside, by owner and key; each goes when its collection has."""
@@ -103,7 +107,8 @@ class SealedFaces:
         """Overwrite a key and remove it."""
         if self._checkpoints.load(_KIND, key_name(owner, key)) is not None:
             self._checkpoints.save(_KIND, key_name(owner, key), bytes(KEY_BYTES), expected=None)
-        self._checkpoints.delete(_KIND, key_name(owner, key))
+        for kind in (_KIND, INDEX, TURNS):
+            self._checkpoints.delete(kind, key_name(owner, key))
         purge = getattr(self._checkpoints, "purge", None)
         if purge is not None:
             purge()

@@ -62,7 +62,7 @@ def search(
         served(gallery, row, vault.locate, vault.settings.serving)
         | {"score": hit.score, "why": structs.asdict(hit.reason)}
         for hit, row in zip(found.hits, rows, strict=True)
-        if row is not None and not row.deleted
+        if row is not None and not row.deleted and not gallery.in_trash(gallery.decode(row.data))
     ]
     return Results(query, found, items, vector is not None)
 

@@ -16,7 +16,9 @@ __all__ = ["identify", "root"]
 
 
 def identify(asset: Asset, attempt: Attempt, ports: Ports) -> Sequence[Event]:
-    """Search and decide while no other picture of the owner does.
+    """Search and decide while no other picture of the owner does; again, when another process was faster.
+
+    A person that a lost race has founded stays without a face, and is shown nowhere.
 
     Cost:
         One search a face, and a load of a short stream for each person that is near.
@@ -33,16 +35,18 @@ def identify(asset: Asset, attempt: Attempt, ports: Ports) -> Sequence[Event]:
     if len(vectors) != len(detected.faces) * memory.size:
         again = "these faces were found by another recogniser than the one in use: `photovault reprocess --step faces`"
         return [StepSkipped(run=attempt.run(), reason=again)]
+    sealed = detected.sealed or ""
     with memory.deciding(owner):
-        try:
-            near = memory.near(owner, asset.id, vectors)
-        except ServicePaused as paused:
-            return [StepSkipped(run=attempt.run(), reason=str(paused))]
-        events = _decide(asset, attempt, memory, detected.sealed or "", near)
-        people = {n: each.person for n, each in asset.people.items() if each.by == "person"}
-        people |= {event.face: event.person for event in events if isinstance(event, FaceAssigned)}
-        memory.remember(owner, asset.id, vectors, people)
-    return events
+        while True:
+            try:
+                near = memory.near(owner, asset.id, vectors)
+            except ServicePaused as paused:
+                return [StepSkipped(run=attempt.run(), reason=str(paused))]
+            events = _decide(asset, attempt, memory, sealed, near)
+            people = {n: each.person for n, each in asset.people.items() if each.by == "person"}
+            people |= {event.face: event.person for event in events if isinstance(event, FaceAssigned)}
+            if memory.remember(owner, asset.id, sealed, vectors, people):
+                return events
 
 
 def _decide(asset: Asset, attempt: Attempt, memory: FaceMemory, sealed: str, near: Nearest) -> list[Event]:

@@ -42,6 +42,7 @@ CALLS: dict[str, str] = {
     "join_mp4": "adapters.media.joining:join_mp4",
     "analyze_video": "adapters.media.video_analysis:analyze",
     "pixel_hash": "adapters.media.pixels:pixel_hash",
+    "strip": "adapters.media.stripping:strip",
     "perceptual_hash": "adapters.media.fingerprint:perceptual_hash",
 }
 """Call -> the function that serves it: (source, limits, **options) -> a struct. A module is imported with the first

@@ -36,7 +36,7 @@ from domain.errors import (
     NotFound,
 )
 from domain.events import TranscodePlanned, VideoAnalyzed
-from domain.media import EmbeddedVideo, Hashed, Inspection, Limits, MotionFile, RawMetadata, RawSidecar, Rendered
+from domain.media import EmbeddedVideo, Hashed, Inspection, Limits, MotionFile, RawMetadata, RawSidecar, Rendered, Stripped
 from domain.streaming import Encoded, Joined
 from domain.video import VideoReport
 
@@ -142,6 +142,10 @@ class SandboxedMediaEngine:
     def perceptual_hash(self, source: Path) -> Hashed:
         """See `domain.ports.MediaEngine.perceptual_hash`."""
         return self._call("perceptual_hash", source, Hashed)
+
+    def strip(self, source: Path, into: Path) -> Stripped:
+        """See `domain.ports.MediaEngine.strip`."""
+        return self._call("strip", source, Stripped, {"into": str(into)})
 
     def encode(self, source: Path, into: Path, found: VideoAnalyzed, planned: TranscodePlanned, part: int) -> Encoded:
         """See `domain.ports.MediaEngine.encode`."""

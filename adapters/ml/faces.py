@@ -104,22 +104,26 @@ def session(path: Path) -> Any:
 
 
 def similarity(source: NDArray[Any], target: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """The rotation with scale, and the shift, that bring points onto others with the least squares (Umeyama 1991)."""
-    from_mean, to_mean = source.mean(0), target.mean(0)
-    centred = source - from_mean
-    u, s, vt = np.linalg.svd((target - to_mean).T @ centred / len(source))
-    signs = np.array((1.0, np.sign(np.linalg.det(u @ vt)) or 1.0))
-    spread = float((centred**2).sum(1).mean())
-    matrix = (u * signs) @ vt * (float((s * signs).sum()) / spread)
-    return matrix, to_mean - matrix @ from_mean
+    """The rotation with scale, and the shift, that bring points onto others with the least squares: in the plane, one
+    division of complex numbers."""
+    points, wanted = (each[:, 0] + 1j * each[:, 1] for each in (source, target))
+    centred = points - points.mean()
+    turn = (centred.conj() * (wanted - wanted.mean())).sum() / (np.abs(centred) ** 2).sum()
+    shift = wanted.mean() - turn * points.mean()
+    return _of_turn(turn), np.array((shift.real, shift.imag))
+
+
+def _of_turn(turn: complex) -> NDArray[Any]:
+    return np.array(((turn.real, -turn.imag), (turn.imag, turn.real)))
 
 
 def align(image: Image.Image, landmarks: NDArray[np.float32]) -> NDArray[np.uint8]:
     """The face upright in 150 x 150 pixels, its landmarks near `TEMPLATE`."""
     matrix, shift = similarity(landmarks.astype(np.float64), TEMPLATE.astype(np.float64))
-    back = np.linalg.inv(matrix)
-    origin = -back @ shift
-    size = float(np.sqrt(abs(np.linalg.det(back))))
+    turn = 1 / complex(matrix[0, 0], matrix[1, 0])
+    start = -turn * complex(shift[0], shift[1])
+    size = abs(turn)
+    back, origin = _of_turn(turn), (start.real, start.imag)
     coefficients = (back[0, 0], back[0, 1], origin[0], back[1, 0], back[1, 1], origin[1])
     if size > 2:  # a large face: transform() samples single pixels, so it is made smaller first
         small = image.resize((max(1, int(image.width / size)), max(1, int(image.height / size))), Image.Resampling.BOX)
@@ -172,6 +176,6 @@ def _share(value: float, whole: int) -> float:
 
 def _sharpness(chip: NDArray[np.uint8]) -> float:
     """Mean absolute Laplacian of the middle of a chip, in grey levels."""
-    grey = chip[25:-25, 25:-25].astype(np.float32) @ np.array((0.299, 0.587, 0.114), np.float32)
+    grey = (chip[25:-25, 25:-25] * np.array((0.299, 0.587, 0.114), np.float32)).sum(2)
     around = grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:]
     return float(np.abs(around - 4 * grey[1:-1, 1:-1]).mean())

@@ -7,7 +7,7 @@ import sqlite3
 import sys
 from collections.abc import Sequence
 
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy loads: workers run side by side already
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy loads: no threads that nobody uses
 
 from domain.errors import InvalidInput, PhotoVaultError
 from photovault.cli import (
@@ -15,6 +15,7 @@ from photovault.cli import (
     cloud,
     cost,
     history,
+    keep,
     likeness,
     models,
     moderation,
@@ -33,6 +34,7 @@ DEBUG = "PHOTOVAULT_DEBUG"
 
 browse.register(app)
 likeness.register(app)
+keep.register(app)
 process.register(app)
 upkeep.register(app)
 history.register(app)

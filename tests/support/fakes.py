@@ -33,6 +33,7 @@ from domain.media import (
     RawSidecar,
     Rendered,
     RenditionFile,
+    Stripped,
 )
 from domain.parking import Parking
 from domain.pipeline import PIPELINE
@@ -161,6 +162,13 @@ class FakeMediaEngine:
         mark = source.read_text().partition(" of ")[2]
         known = self.looks.get(mark, hashlib.sha256(mark.encode()).hexdigest()[:16])
         return Hashed(known, "" if known else "it is blank")
+
+    def strip(self, source: Path, into: Path) -> Stripped:
+        """The mark alone."""
+        *_, mark = self._look("strip", source)
+        place = into / "stripped.jpg"
+        place.write_text(f"{mark} without metadata")
+        return Stripped(str(place), "image/jpeg", place.stat().st_size)
 
     def encode(self, source: Path, into: Path, found: VideoAnalyzed, planned: TranscodePlanned, part: int) -> Encoded:
         """One file for each rendition, or one for the sound, that holds the video's mark and the part's number."""

@@ -7,16 +7,18 @@ import re
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from msgspec import structs
 
 from adapters.aws.face_collections import NOT_TAKEN, FaceCollections
-from domain.asset import asset_stream
+from domain.asset import asset_stream, begin
 from domain.budget import Budget
 from domain.errors import MediaRejected, NotFound, PhotoVaultError, ServicePaused
-from domain.events import FacesDetected, StepFailed, StepSkipped
+from domain.events import FaceAssigned, FacesDetected, StepFailed, StepSkipped
 from domain.faces import Look
 from domain.people import FAR, NEAR, starred
 from photovault import people as told
@@ -25,8 +27,12 @@ from photovault.face_collection import LEAST_SIMILARITY, CollectedFaces, apart
 from photovault.face_memory import KeptFaces
 from photovault.recognition import RecognitionOptions, faces_of, people_of
 from photovault.reprocessing import Selection, reprocess
+from photovault.runtime import catch_up
+from steps.identify import identify
+from steps.worker import Worker
+from tests.contract.suites.face_recognition import asset_of, tokens
 from tests.support.factories import OWNER, Clock
-from tests.support.fakes import MemoryVault, work
+from tests.support.fakes import LEASE_SECONDS, QUEUES, MemoryVault, settle, work
 from tests.support.people import add_photo, clusters, fill, vault_with
 from tests.support.rekognition import FakeRekognition
 
@@ -332,10 +338,6 @@ class TestSwitching:
             assert collected.key(OWNER) == key
 
     def test_identify_says_that_faces_are_another_recognisers(self, world: World) -> None:
-        from msgspec import structs
-
-        from steps.worker import Worker
-
         vault = world.vault
         kept = KeptFaces(vault.store, vault.views, vault.checkpoints, vault.blobs, vault.clock)  # type: ignore[arg-type]
         vault.ports = structs.replace(vault.ports, people=kept)
@@ -383,3 +385,72 @@ class TestStars:
         near = [{1: 0.3, 2: 0.3}, {0: 0.3, 2: 0.3}, {0: 0.3, 1: 0.3}]
         other = [{k + 3: d for k, d in each.items()} for each in near]
         assert starred([*near, *other], list("abcdef"), 3) == [[0, 1, 2], [3, 4, 5]]
+
+
+class TestTurns:
+    """Two processes are two memories over the same stores."""
+
+    def other(self, world: World, pause: Any) -> CollectedFaces:
+        vault = world.vault
+        parts: Any = (vault.store, vault.views, vault.checkpoints, vault.blobs, vault.clock)
+        return CollectedFaces(*parts, collections=world.collections, pause=pause)
+
+    def test_another_process_waits_until_the_turn_is_given_back(self, world: World) -> None:
+        turn = world.people.deciding(OWNER)
+        turn.__enter__()
+        waited: list[float] = []
+
+        def pause(seconds: float) -> None:
+            waited.append(seconds)
+            if len(waited) == 3:
+                turn.__exit__(None, None, None)
+
+        with self.other(world, pause).deciding(OWNER):
+            assert len(waited) == 3
+
+    def test_who_waits_too_long_is_told_to_come_again(self, world: World) -> None:
+        world.vault.clock.step = timedelta(0)
+        with (
+            world.people.deciding(OWNER),
+            pytest.raises(PhotoVaultError, match="later attempt"),
+            self.other(world, lambda _: None).deciding(OWNER),
+        ):
+            pass
+
+    def test_the_turn_of_a_process_that_died_runs_out_and_its_late_decision_does_not_count(self, world: World) -> None:
+        token = tokens(world.vault, "m1")
+        with world.people.deciding(OWNER):
+            world.vault.clock.tick(61)
+            with self.other(world, lambda _: None).deciding(OWNER):
+                pass
+            assert not world.people.remember(OWNER, "m1", "sealed", token, {0: "late"})
+            assert world.people.remember(OWNER, "m1", "sealed", token, {0: "again"})
+
+    def test_owners_do_not_wait_for_each_other(self, world: World) -> None:
+        world.vault.people.agree("eve", "person:eve")
+        waited: list[float] = []
+        with world.people.deciding(OWNER), self.other(world, waited.append).deciding("eve"):
+            assert waited == []
+
+    def test_what_one_has_decided_the_next_knows_before_it_is_recorded(self, world: World) -> None:
+        world.service.who |= {"n1": ["dora"], "n2": ["dora"]}
+        other = self.other(world, lambda _: None)
+        for mark in ("n1", "n2"):
+            add_photo(world.vault, mark)
+        while True:
+            catch_up(world.vault)  # type: ignore[arg-type]
+            deliveries = world.vault.queue.receive([q for q in QUEUES if q != "identify"], 10, LEASE_SECONDS)
+            if not deliveries:
+                break
+            for delivery in deliveries:
+                settle(world.vault, delivery, world.vault.worker.handle(delivery))
+        founded = []
+        for memory, mark in ((world.people, "n1"), (other, "n2")):
+            asset = asset_of(world.vault, mark)
+            attempt = begin(asset, "identify")
+            assert attempt is not None
+            events = identify(asset, attempt, structs.replace(world.vault.ports, people=memory))
+            founded += [(e.person, e.by) for e in events if isinstance(e, FaceAssigned)]
+        [(one, by), (two, by_two)] = founded
+        assert (by, by_two) == ("founded", "nearest")
+        assert one == two
