@@ -9,7 +9,7 @@ refuses what old events or old readers could not survive.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 from msgspec import Meta, Struct
 
@@ -18,6 +18,7 @@ from domain.event_base import doc as _doc
 from domain.faces import Face
 from domain.likeness import MAX_LOOKALIKES, Lookalike
 from domain.media import Camera, DateCandidate, Kind, MotionVideo, Position, TakenAt
+from domain.memory_events import MEMORY_EVENTS
 from domain.moderation import LABELS, Policy, Verdict
 from domain.notification_events import NOTIFICATION_EVENTS
 from domain.recognition import ModelUse, Tag
@@ -288,6 +289,21 @@ class RenditionsGenerated(Outcome, frozen=True, kw_only=True):
     ] = 0
 
 
+class QualityScored(Event, frozen=True, kw_only=True):
+    """How good a picture is to look at, as measured (`domain.quality`) on the picture that is shown."""
+
+    WHEN = "In the commit of each RenditionsGenerated."
+    BY = "renditions"
+
+    sharpness: Annotated[
+        float, _doc("Mean absolute Laplacian in the sharpest tenth; under 5 is blurred.", "grey levels", ge=0)
+    ]
+    exposure: Annotated[float, _doc("Mean brightness: 0 black, 1 white.", ge=0, le=1)]
+    contrast: Annotated[float, _doc("Standard deviation of brightness.", ge=0, le=1)]
+    dark: Annotated[float, _doc("Share of the picture that is nearly black.", ge=0, le=1)]
+    resolution: Annotated[float, _doc("Of the original.", "megapixels", ge=0)]
+
+
 class VideoAnalyzed(Outcome, frozen=True, kw_only=True):
     """What a video is made of, and how good it is. Its poster is in the same commit."""
 
@@ -528,7 +544,7 @@ class AssetTagged(Outcome, frozen=True, kw_only=True):
 class AssetEmbedded(Outcome, frozen=True, kw_only=True):
     """The meaning of what is known of an asset in words (tags, caption, keywords), as one vector."""
 
-    WHEN = "After tags, when a model for text is installed and there are words."
+    WHEN = "After tags, a caption or keywords, when a model for text is installed."
     BY = "embed"
 
     vector: Annotated[str, _doc("Blob with the vector: float16, little-endian, of length 1.", min_length=1)]
@@ -712,10 +728,14 @@ class PersonsMerged(Event, frozen=True, kw_only=True):
     """This person and another are the same: all faces of this one count as the other's, also those to come."""
 
     STREAM = "person"
-    WHEN = "`people merge` was called, or a split was undone."
-    BY = "a person"
+    WHEN = "`people merge` was called, a split was undone, or the periodic look found two who are one."
+    BY = "a person, or the periodic look"
 
     into: PersonId
+    by: Annotated[
+        Literal["cluster", "person"],
+        _doc("How it was decided; `cluster`: by nearness, between two of whom nobody has said anything."),
+    ] = "person"
 
 
 class PersonSplit(Event, frozen=True, kw_only=True):
@@ -872,5 +892,7 @@ EVENTS: tuple[type[Event], ...] = (
     HistorySealed,
     *SHARE_EVENTS,
     *NOTIFICATION_EVENTS,
+    *MEMORY_EVENTS,
+    QualityScored,
 )
 """All event types, in the order of an asset's life; a new one is added here."""

@@ -1,5 +1,6 @@
-"""Events of notifications: who wants to be told (`<owner>#contact#<id>`), what is told (`<owner>#notification#<id>`, one
-stream a message), and two causes that come from nowhere else: a finished import, and a full library.
+"""Events of notifications: who wants to be told (`<owner>#contact#<id>`), what is told
+(`<owner>#notification#<id>`, one stream a message), and two causes that come from nowhere else: a finished import,
+and a full library.
 
 A message's stream tells its whole life: why it is due (one or more causes), that somebody is about to send it, and what
 came of that. The claim comes before the sending: see docs/adr/0017-notified-at-most-once.md.

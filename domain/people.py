@@ -38,6 +38,7 @@ __all__ = [
     "choose",
     "gathered",
     "person_id",
+    "same_as",
     "starred",
 ]
 
@@ -266,6 +267,19 @@ def _star(middle: int, near: Mapping[int, float], assets: Sequence[str], left: C
             kept.append(place)
             seen.add(assets[place])
     return kept
+
+
+def same_as(person: str, near: Sequence[Sequence[Neighbour]]) -> str | None:
+    """Who a person is that was founded too early: to whom each of its faces would be given if it came only now.
+
+    Args:
+        near: known faces near to each of its faces, its own among them.
+    """
+    found: set[str | None] = set()
+    for neighbours in near:
+        chosen = choose([[each for each in neighbours if each.person != person]], lambda *_: False)
+        found.add(chosen[0].person if chosen else None)
+    return found.pop() if len(found) == 1 else None
 
 
 def _apart(one: Sequence[float], other: Sequence[float]) -> float:

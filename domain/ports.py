@@ -513,6 +513,41 @@ class TextEmbedder(Protocol):
         """A vector of length 1 for each text."""
 
 
+# --- messages --------------------------------------------------------------------------------------------------------
+
+
+class Outgoing(Struct, frozen=True):
+    """One message that is ready to be sent."""
+
+    message_id: str  # the same at each attempt
+    channel: str  # `email`, `sms`
+    sender: str  # mail address
+    to: str  # mail address, or phone number in E.164
+    body: bytes  # a whole mail (RFC 5322), or a text in UTF-8
+
+
+class Notifier(Protocol):
+    """A way out for messages of some channels. It tries once: whoever calls it decides whether to try again."""
+
+    @property
+    def name(self) -> str:
+        """What the history calls it: `outbox`, `smtp`, `ses`, `sns`."""
+        ...
+
+    def send(self, message: Outgoing) -> str:
+        """Hand a message over; returns what the other side calls it ("" when it has no name for it).
+
+        Raises:
+            NotDelivered: it was surely not taken.
+            DeliveryUnknown: the other side may have taken it.
+        """
+        ...
+
+    def sent(self, message_id: str) -> bool | None:
+        """Whether a message was taken at an earlier attempt that nobody heard the end of; None: nobody can know."""
+        ...
+
+
 # --- recognition -----------------------------------------------------------------------------------------------------
 
 

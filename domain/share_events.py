@@ -1,7 +1,7 @@
 """Events of shares: one stream for each link that an owner hands out, `<owner>#share#<id>`.
 
-No token is in an event, only its SHA-256; a password is there as its Argon2id hash. A visitor is eight bytes of a salted
-hash of the address, the salt another for each share, so that visits can be told apart and nobody's address is kept.
+No token is in an event, only its SHA-256; a password is there as its Argon2id hash. A visitor is eight bytes of a
+salted hash of the address, the salt another for each share: visits can be told apart, and nobody's address is kept.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The HTTP API: gallery, one asset and its audit, status, what failed, and links to upload with.
+"""The HTTP API: gallery, search, one asset and its audit, status, what failed, and links to upload with.
 
 Whose vault it is follows from the token's `sub` alone, which API Gateway has verified; nothing in a request can name
 another owner. Errors are problem documents (RFC 9457).
@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Callable
+from datetime import date
 from typing import Any
 
 import msgspec
@@ -18,7 +19,12 @@ from aws_lambda_powertools.event_handler.exceptions import ServiceError
 from domain.asset import Asset, asset_stream, fold
 from domain.errors import InvalidInput, NotFound, PhotoVaultError, ViewUnavailable
 from domain.pipeline import STEPS
+from domain.ports import SearchIndex
+from domain.query import parse
 from handlers.observe import count, logger, observed
+from handlers.shared import masked, router
+from photovault import sharing
+from photovault.answering import answer, begun
 from photovault.auditing import life_of
 from photovault.aws.cloud import Cloud, cloud, is_owner
 from projections.processing import COUNTERS
@@ -30,6 +36,7 @@ _STATES = ("done", "processing", "quarantined", "given_up")
 _FILE_NAME = re.compile(r"^[^/\\\x00-\x1f\x7f]{1,255}$")
 
 app = APIGatewayHttpResolver()
+app.include_router(router)
 
 
 @observed
@@ -38,7 +45,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     logger.set_correlation_id(event["requestContext"]["requestId"])
     answer = app.resolve(event, context)
     count(f"status_{answer['statusCode'] // 100}xx", 1)
-    logger.info("answered", extra={"path": event["rawPath"], "status": answer["statusCode"]})
+    logger.info("answered", extra={"path": masked(event["rawPath"]), "status": answer["statusCode"]})
     return answer
 
 
@@ -125,6 +132,45 @@ def failed() -> Response[str]:
     return _json({"items": items, "cursor": page.cursor})
 
 
+@app.get("/search")
+def search() -> Response[str]:
+    """Pictures that `q` finds (docs/search.md), the best first: `today` (what "last summer" is seen from: 2019-06-21),
+    `limit`, `cursor`, `words_only` and `explain` (yes)."""
+    vault, owner = cloud(), _owner()
+    query = parse(_query("q") or "", _today(vault))
+    if any(each.field == "person" for each in query.filters):
+        raise InvalidInput("person: can't be asked here: nobody is looked for in pictures on AWS")
+    results = answer(
+        vault,
+        _index(vault),
+        owner,
+        query,
+        _link(vault),
+        limit=_limit(),
+        cursor=_query("cursor"),
+        lexical=_query("words_only") == "yes",
+        explain=_query("explain") == "yes",
+    )
+    found = results.found
+    return _json(
+        {
+            "items": results.items,
+            "total": found.total,
+            "facets": found.facets,
+            "corrected": found.corrected,
+            "semantic": results.semantic,
+            "cursor": found.cursor,
+        }
+    )
+
+
+@app.get("/suggest")
+def suggest() -> Response[str]:
+    """Tags, places, cameras and keywords that begin with `q`, the most frequent first; `limit`."""
+    vault, owner = cloud(), _owner()
+    return _json({"items": begun(vault, _index(vault), owner, _query("q") or "", _limit())})
+
+
 @app.post("/uploads")
 def upload() -> Response[str]:
     """A link to PUT one file to, for 15 minutes: {"name": "IMG_1.jpg"} gives {"url", "key", "expires_in_s"}."""
@@ -139,16 +185,42 @@ def upload() -> Response[str]:
     return _json({"url": vault.originals.upload_url(key, LINK_SECONDS), "key": key, "expires_in_s": LINK_SECONDS}, 201)
 
 
+@app.get("/shares")
+def shares() -> Response[str]:
+    """The owner's links, newest first; `limit`, `cursor`."""
+    return _json(sharing.list_shares(cloud(), _owner(), _limit(), _query("cursor")))
+
+
+@app.post("/shares")
+def share() -> Response[str]:
+    """A link to pictures: {"assets": [...]} or {"person"} or {"memory"}; "title", "password", "days" (30 unless given),
+    "max_views", "download", "to" (ids of contacts). Its token is in the answer, and nowhere else."""
+    vault, owner = cloud(), _owner()
+    try:
+        asked = msgspec.json.decode(app.current_event.decoded_body or "", type=sharing.Order)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"the body is not what makes a link: {error}") from error
+    made = sharing.order(vault, owner, asked, vault.settings.serving)
+    base = vault.sender.public_url
+    return _json({"share": made.share, "token": made.token, "link": base and f"{base}/s/{made.token}"}, 201)
+
+
+@app.delete("/shares/<share>")
+def revoke(share: str) -> Response[str]:
+    """End a link."""
+    return _json({"share": share, "changed": sharing.revoke(cloud(), _owner(), _asset_id(share))})
+
+
 # --- errors ---
 
 
 def _foreseen(error: PhotoVaultError) -> Response[str]:
     if isinstance(error, InvalidInput):
         return _problem(400, "Bad request", str(error))
+    if isinstance(error, ViewUnavailable):
+        return _problem(503, "Not available yet", "the view is being built, or busy: try again in a minute")
     if isinstance(error, NotFound):
         return _problem(404, "Not found", str(error))
-    if isinstance(error, ViewUnavailable):
-        return _problem(503, "Not available yet", "the view is being built: try again in a minute")
     logger.exception("a request failed")
     return _problem(500, "Internal error", "the request failed; its id is in the log")
 
@@ -207,6 +279,20 @@ def _limit() -> int:
     if not (text.isascii() and text.isdigit() and 1 <= int(text) <= _MAX_LIMIT):
         raise InvalidInput(f"limit is a number from 1 to {_MAX_LIMIT}")
     return int(text)
+
+
+def _index(vault: Cloud) -> SearchIndex:
+    if vault.index is None:
+        raise NotFound("there is no search here: the deployment's OpenSearch is switched off")
+    return vault.index
+
+
+def _today(vault: Cloud) -> date:
+    text = _query("today")
+    try:
+        return date.fromisoformat(text) if text else vault.clock().date()
+    except ValueError as error:
+        raise InvalidInput("today is a date such as 2019-06-21") from error
 
 
 def _link(vault: Cloud) -> Callable[[str], str]:

@@ -20,7 +20,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     vault = cloud()
     done = look_at_everybody(vault, vault.clock(), lambda: context.get_remaining_time_in_millis() > _LEFT_MS)
     answer: dict[str, Any] = msgspec.to_builtins(done)
-    for name in ("looked", "assigned", "people", "tidied", "failed"):
+    for name in ("looked", "assigned", "people", "merged", "tidied", "failed"):
         if answer[name]:  # each metric is billed for the hours that it is sent in
             count(f"faces_{name}", int(answer[name]))
     logger.info("looked at faces", extra=answer)

@@ -44,6 +44,7 @@ from domain.events import (
     Outcome,
     PlaceResolved,
     PosterExtracted,
+    QualityScored,
     RenditionsGenerated,
     ReprocessRequested,
     Scan,
@@ -59,6 +60,8 @@ from domain.events import (
     VideoAnalyzed,
     VideoTranscoded,
 )
+from domain.memory_events import MemoryCreated, MemoryDismissed, MemoryRestored, MemoryRetired, MemoryRevised
+from photovault.auditing_sharing import describe_sharing
 
 
 class AuditEntry(Struct, frozen=True):
@@ -252,7 +255,32 @@ def describe(event: Event) -> str:
             return f"{event.streams:,} streams under Merkle root {event.root}"
         case ContentClaimed():
             return f"the content of asset {event.asset}"
-    return ""
+        case QualityScored():
+            return (
+                f"sharpness {event.sharpness:.1f}, brightness {event.exposure:.0%}, contrast {event.contrast:.0%}, "
+                f"{event.resolution:.1f} megapixels"
+            )
+        case MemoryCreated() | MemoryRevised() | MemoryRetired() | MemoryDismissed() | MemoryRestored():
+            return describe_memory(event)
+    return describe_sharing(event)
+
+
+def describe_memory(
+    event: MemoryCreated | MemoryRevised | MemoryRetired | MemoryDismissed | MemoryRestored,
+) -> str:
+    """What an event says of a memory."""
+    match event:
+        case MemoryCreated():
+            return f"{event.title}: {len(event.members)} pictures, {len(event.pictures)} of them shown"
+        case MemoryRevised():
+            moved = f": {len(event.added)} more, {len(event.removed)} fewer" if event.added or event.removed else ""
+            return f"{event.title}: {', '.join(event.changes)} changed{moved}"
+        case MemoryRetired():
+            return f"{event.reason}{f'; see {event.into}' if event.into else ''}"
+        case MemoryDismissed():
+            return "the owner does not want to see it"
+        case _:
+            return "the owner wants to see it again"
 
 
 def _plan(event: TranscodePlanned) -> str:

@@ -1,5 +1,6 @@
-"""The periodic look at the faces that are nobody's: first whether somebody near has come since, then whether many of
-them together are a person (HDBSCAN where there are vectors, else who is near to whom). What is somebody's already stays
+"""The periodic look: whether people are one who were founded apart (`merging.py`); then at the faces that are nobody's,
+whether somebody near has come since, and whether many of them together are a person (HDBSCAN where there are vectors,
+else who is near to whom). What is somebody's stays
 so: nothing automatic moves a face."""
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from domain.events import Event, FaceAssigned
 from domain.eventstore import EventStore
 from domain.faces import VECTOR_BYTES
 from domain.people import Neighbour, choose, gathered, person_id, starred
+from photovault.merging import merge_found
 from steps.identify import root
 
 if TYPE_CHECKING:
@@ -52,6 +54,7 @@ class Clustered(Struct, frozen=True):
     assigned: int
     people: int
     left: int
+    merged: int = 0
 
 
 class _Loose(Struct, frozen=True):
@@ -70,11 +73,12 @@ def cluster_faces(vault: FaceVault, owner: str) -> Clustered:
         ViewUnavailable: the view of faces is not built.
         ServicePaused: the month's cap of the service is reached; what was assigned before stays so.
     Cost:
-        One search a face (with Rekognition each is paid); HDBSCAN on what is left of them.
+        One search a face, also of people with few faces (with Rekognition each is paid); HDBSCAN on what is left.
     """
     key = vault.people.key(owner)
     if key is None:
         return Clustered(0, 0, 0)
+    merged = merge_found(vault.store, vault.people, owner)  # first: the view does not yet show what comes below
     loose = _loose(vault, owner, key)
     assigned, rest = 0, []
     by_asset: dict[str, list[_Loose]] = {}
@@ -99,7 +103,7 @@ def cluster_faces(vault: FaceVault, owner: str) -> Clustered:
         made = sum(_assign(vault, owner, each.asset, each.face, person) for each in group)
         assigned += made
         people += made > 0
-    return Clustered(assigned, people, len(loose) - assigned)
+    return Clustered(assigned, people, len(loose) - assigned, merged)
 
 
 def _loose(vault: FaceVault, owner: str, key: str) -> list[_Loose]:

@@ -92,6 +92,51 @@ def serving_policy(said: str | None, *, scanner: bool, name: str = "PHOTOVAULT_S
     return Serving(unscanned=not scanner if not said else said == "yes")
 
 
+def public_url(environment: Mapping[str, str] = os.environ) -> str | None:
+    """Where people reach this vault from outside: `PHOTOVAULT_PUBLIC_URL`, without a slash at its end; None: nowhere.
+
+    Raises:
+        InvalidInput: it is no https address (http is taken for this machine alone).
+    """
+    said = (environment.get("PHOTOVAULT_PUBLIC_URL") or "").rstrip("/")
+    if said and not re.match(r"^(https://[^\s/?#]+|http://(localhost|127\.0\.0\.1)(:\d+)?)(/[^\s?#]*)?$", said):
+        raise InvalidInput(f"PHOTOVAULT_PUBLIC_URL is {said!r}; it takes https://HOST")
+    return said or None
+
+
+class MailOptions(Struct, frozen=True):
+    """How messages leave."""
+
+    sender: str  # mail address
+    public_url: str | None
+    smtp: str | None = None  # where the mail server is; None: into the outbox
+    smtp_password: str | None = None
+    ses: bool = False
+    sms: bool = False
+    configuration: str | None = None  # SES's set that tells of bounces
+
+    @staticmethod
+    def of(environment: Mapping[str, str] = os.environ) -> MailOptions:
+        """Read `PHOTOVAULT_MAIL_FROM` (default: `photovault@localhost`), `PHOTOVAULT_PUBLIC_URL`, `PHOTOVAULT_SMTP`,
+        `PHOTOVAULT_SMTP_PASSWORD`; on AWS `PHOTOVAULT_SMS` (`on`, `off`) and `SES_CONFIGURATION` too.
+
+        Raises:
+            InvalidInput: a value can't be used; says which and why.
+        """
+        sender = environment.get("PHOTOVAULT_MAIL_FROM") or ""
+        if sender and not re.match(r"^[^@\s<>]{1,64}@[A-Za-z0-9.-]{1,253}$", sender):
+            raise InvalidInput(f"PHOTOVAULT_MAIL_FROM is {sender!r}; it takes a mail address")
+        return MailOptions(
+            sender=sender or "photovault@localhost",
+            public_url=public_url(environment),
+            smtp=environment.get("PHOTOVAULT_SMTP") or None,
+            smtp_password=environment.get("PHOTOVAULT_SMTP_PASSWORD") or None,
+            ses=bool(sender),
+            sms=environment.get("PHOTOVAULT_SMS") == "on",
+            configuration=environment.get("SES_CONFIGURATION") or None,
+        )
+
+
 def models_folder(environment: Mapping[str, str] = os.environ) -> Path:
     """Where models are kept: `PHOTOVAULT_MODELS`, by default the user's cache; vaults share them."""
     named = environment.get("PHOTOVAULT_MODELS")

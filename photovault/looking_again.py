@@ -33,6 +33,7 @@ class LookedAgain(Struct):
     looked: int = 0  # of them, whose faces were looked at
     assigned: int = 0
     people: int = 0
+    merged: int = 0  # people who were founded apart and are one
     tidied: int = 0  # faces of a collection that no picture has any more
     failed: int = 0
     whole: bool = True  # whether the time was enough for all
@@ -87,6 +88,7 @@ def look_at_everybody(vault: Agreed, now: datetime, more: Callable[[], bool] = l
         done.looked += found is not None
         done.assigned += found.assigned if found else 0
         done.people += found.people if found else 0
+        done.merged += found.merged if found else 0
     return done
 
 

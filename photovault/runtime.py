@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 
 from msgspec import Struct
 
@@ -21,6 +22,8 @@ from domain.errors import PhotoVaultError
 from domain.pipeline import PIPELINE, STEPS
 from domain.ports import Delivery
 from photovault.looking_again import look_at_everybody
+from photovault.notices import CONSUMER, SETTLE, look, notice
+from photovault.notifying import send_due
 from photovault.sealing import SEAL_EVERY, last_seal, seal
 from photovault.vault import Vault
 
@@ -29,6 +32,7 @@ _TAIL = "tail"
 _IDLE_SECONDS = 0.25  # how long a thread waits for news of this process before it looks for work of others
 _FINISHED_EVERY_SECONDS = 0.04  # how often a run looks whether it is done
 _PROJECT_EVERY_SECONDS = 0.15  # under load: larger batches cost less
+_NOTIFY_EVERY_SECONDS = 60.0  # while it watches; else once at the end of a run
 _QUEUES = tuple(step.name for step in reversed(PIPELINE))  # the end of the pipeline first: finish what was begun
 _LOOK_AT_FACES_EVERY_SECONDS = 3600  # whether it is somebody's turn
 _LEASE_SECONDS = max(step.lease_seconds for step in PIPELINE)
@@ -49,7 +53,11 @@ class Tick(Struct, frozen=True):
 
 def catch_up(vault: Vault) -> None:
     """Relay and project everything that is in the history but not yet passed on. Safe beside a running `work`."""
-    while _pump(vault, "relay", vault.relay.relay) or _pump(vault, "projector", vault.projector.project):
+    while (
+        _pump(vault, "relay", vault.relay.relay)
+        or _pump(vault, "projector", vault.projector.project)
+        or _pump(vault, CONSUMER, lambda commits: notice(vault, commits))
+    ):
         continue
 
 
@@ -122,6 +130,7 @@ class Runtime:
             catch_up(self._vault)
             self._look_at_faces()
             catch_up(self._vault)
+            self._notify(timedelta(0) if not watch else SETTLE)
             if on_tick:
                 on_tick(self._tick())
 
@@ -131,6 +140,7 @@ class Runtime:
         next_seal = time.monotonic() + SEAL_EVERY.total_seconds()
         next_look = time.monotonic() + _LOOK_AT_FACES_EVERY_SECONDS
         next_tick = 0.0
+        next_notices = time.monotonic() + _NOTIFY_EVERY_SECONDS
         while not self._stop.wait(_IDLE_SECONDS if watch else _FINISHED_EVERY_SECONDS):
             now = time.monotonic()
             if now >= next_seal:
@@ -139,6 +149,9 @@ class Runtime:
             if now >= next_look:
                 next_look += _LOOK_AT_FACES_EVERY_SECONDS
                 self._look_at_faces()
+            if watch and now >= next_notices:
+                next_notices = now + _NOTIFY_EVERY_SECONDS
+                self._notify(SETTLE)
             if on_tick and now >= next_tick:
                 next_tick = now + _IDLE_SECONDS
                 on_tick(self._tick())
@@ -209,6 +222,16 @@ class Runtime:
     def _look_at_faces(self) -> None:
         """Once a day, see whose the faces are that are nobody's yet."""
         look_at_everybody(self._vault, self._vault.clock(), lambda: not self._asked_to_stop.is_set())
+
+    def _notify(self, settle: timedelta) -> None:
+        """Queue what is worth telling, and send what is due."""
+        vault = self._vault
+        while _pump(vault, CONSUMER, lambda commits: notice(vault, commits)):
+            continue
+        if look(vault, settle):
+            catch_up(vault)
+        send_due(vault, vault.settings.serving)
+        catch_up(vault)
 
     # --- state ---
 

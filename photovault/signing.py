@@ -1,7 +1,7 @@
 """What links carry and nobody can make up: codes signed with a key that the vault keeps for itself.
 
-The key lies among the vault's own documents, never in an event. When it is lost, or replaced with `forget`, sessions end
-and the unsubscribe links of old messages work no longer; shares do, as their tokens are random and only hashed.
+The key lies among the vault's own documents, never in an event. When it is lost, or `forget` drops it, sessions end and
+the unsubscribe links of old messages work no longer; shares do, as their tokens are random and only hashed.
 """
 
 from __future__ import annotations

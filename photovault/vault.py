@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import cached_property
 from importlib.util import find_spec
@@ -20,16 +20,17 @@ from domain.errors import NotFound, PhotoVaultError
 from domain.eventstore import EventStore, utc_now
 from domain.faces import FaceAnalyzer
 from domain.parking import Parking
-from domain.ports import Lookalikes, MediaEngine, Moderator, Scanner, Tagger, TextEmbedder
+from domain.ports import Lookalikes, MediaEngine, Moderator, Notifier, Scanner, Tagger, TextEmbedder
 from domain.scanning import NoScanner
 from events_schema.codec import EventCodec
-from photovault.config import RenditionOptions, Settings
+from photovault.config import MailOptions, RenditionOptions, Settings
+from photovault.messages import Sender
 from photovault.searchable import SearchableViews
 from projections import PROJECTIONS, Projection
 from projections.generations import Generations
 from projections.projector import Projector
 from projections.replay import Replay
-from steps import Ports
+from steps import LikelyLabels, Ports
 from steps.relay import Relay
 from steps.worker import Worker
 
@@ -143,11 +144,17 @@ class Vault:
         return embedder_of()
 
     @cached_property
+    def likely_labels(self) -> LikelyLabels | None:
+        """Says the likeliest labels of a picture's vector; None without the classifier."""
+        from photovault.meaning import likely_labels_of
+
+        return likely_labels_of()
+
+    @cached_property
     def worker(self) -> Worker:
         """Runs the steps."""
         from adapters.geo.places import OfflineGeocoder
         from adapters.media.zones import zone_of
-        from photovault.meaning import likely_labels_of
         from steps.catalogue import STEP_FUNCTIONS
 
         ports = Ports(
@@ -160,12 +167,7 @@ class Vault:
             geocoder=OfflineGeocoder(),
             scanner=self.scanner,
             serving=self.settings.serving,
-            moderator=self.moderator,
-            tagger=self.tagger,
-            texts=self.texts,
-            likely_labels=likely_labels_of(),
-            faces=self.faces,
-            people=self.people,
+            recognises=self,
         )
         return Worker(STEP_FUNCTIONS, ports, self.clock)
 
@@ -189,6 +191,26 @@ class Vault:
         from photovault.recognition import faces_of
 
         return faces_of(self.people)
+
+    @cached_property
+    def sender(self) -> Sender:
+        """Who messages come from, and where links lead."""
+        options = MailOptions.of()
+        return Sender(options.sender, options.public_url)
+
+    @cached_property
+    def notifiers(self) -> Mapping[str, Notifier]:
+        """Ways out for messages: a mail server if one is named, else a folder; text messages into the folder.
+
+        Raises:
+            InvalidInput: the mail server's address can't be one.
+        """
+        from adapters.notify.outbox import Outbox
+        from adapters.notify.smtp import Smtp
+
+        options = MailOptions.of()
+        outbox = Outbox(self.settings.home / "outbox")
+        return {"email": Smtp(options.smtp, options.smtp_password) if options.smtp else outbox, "sms": outbox}
 
     @property
     def scratch(self) -> Path:

@@ -9,10 +9,14 @@ from projections.files import Files
 from projections.fingerprints import Fingerprints
 from projections.gallery import Gallery
 from projections.library import Library
+from projections.memories import Memories
+from projections.moments import Moments
+from projections.notifications import Contacts, Notifications
 from projections.people import Faces, PeopleView
 from projections.processing import ProcessingView
 from projections.renditions import Renditions
 from projections.search import Search
+from projections.shares import Links, Shares
 from projections.tagged import Tagged
 
 __all__ = ["PROJECTIONS", "Projection", "projection"]
@@ -28,5 +32,11 @@ PROJECTIONS: tuple[Projection[Any], ...] = (
     Tagged(),
     Faces(),
     PeopleView(),
+    Shares(),
+    Links(),
+    Contacts(),
+    Notifications(),
+    Moments(),
+    Memories(),
 )
 """All projections; a new one is added here."""

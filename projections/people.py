@@ -210,7 +210,7 @@ class PeopleView(Projection[persons.Person]):
     """People by id."""
 
     name = "people"
-    version = 1
+    version = 2
     about = "who there is: name, hidden, with whom merged, and the face that founded them"
     category = "person"
     state = persons.Person

@@ -1,5 +1,5 @@
-"""Shares, twice: an owner's links, the newest first; and the way from a link to its owner, in a partition of its own for
-each link, so that a visitor's request is one row and nobody can list what others share.
+"""Shares, twice: an owner's links, the newest first; and the way from a link to its owner, in a partition of its own
+for each link, so that a visitor's request is one row and nobody can list what others share.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import Any
 from msgspec import Struct
 
 from domain import share as shares
-from domain.commits import Commit, Recorded, split_stream
+from domain.commits import Commit, split_stream
 from domain.share import Share
 from domain.share_events import SHARE_EVENTS
 from projections.base import Locate, Projection
@@ -93,10 +93,6 @@ class Links(Projection[Link]):
         """All that there is to know is in the stream's name."""
         owner, _, share = split_stream(stream)
         return Link(owner, share)
-
-    def evolve(self, state: Link, recorded: Recorded) -> Link:
-        """Nothing changes it."""
-        return state
 
     def home(self, stream: str) -> tuple[str, str]:
         """A partition for each link."""

@@ -74,15 +74,16 @@ def _decide(asset: Asset, attempt: Attempt, memory: FaceMemory, sealed: str, nea
         for choice in chosen
     ]
     known = {choice.face for choice in chosen} | set(said)
-    founded = 0
+    founded, gone = 0, taken | {choice.person for choice in chosen}
     for number, face in enumerate(faces):
         if number in known or face.doubts:
             continue
         before = asset.people.get(number)
         person = before.person if before and before.by == "founded" else person_id(asset.stream, sealed, number)
-        top = whose(person) or person
-        if {(number, person), (number, top)} & refused or {person, top} & taken:
-            continue  # somebody said that even the person it founded, or who that was merged into, is another
+        theirs = whose(person) or person  # whom it was merged into since
+        if (number, theirs) in refused or (number, person) in refused or theirs in gone:
+            continue  # somebody said that even the person it founded is another, or another face here is theirs
+        gone.add(theirs)
         cause = Cause(
             commit_id=derive_id(owner, "discover", person),
             actor=f"step:{attempt.step.name}",

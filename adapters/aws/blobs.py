@@ -81,11 +81,19 @@ class S3BlobStore:
         """
         return self._file(key)
 
-    def url(self, key: str, seconds: int) -> str:
-        """A link that lets anyone read this one blob for so many seconds (S3 allows 7 days). Cost: no request."""
-        link: str = self._client.generate_presigned_url(
-            "get_object", Params={"Bucket": self._bucket, "Key": self.object_name(key)}, ExpiresIn=seconds
-        )
+    def url(self, key: str, seconds: int, *, name: str | None = None, media_type: str | None = None) -> str:
+        """A link that lets anyone read this one blob for so many seconds (S3 allows 7 days). Cost: no request.
+
+        Args:
+            name: the bytes are saved under this name, not shown.
+            media_type: what they are said to be.
+        """
+        wanted = {"Bucket": self._bucket, "Key": self.object_name(key)}
+        if name is not None:
+            wanted["ResponseContentDisposition"] = f'attachment; filename="{name}"'
+        if media_type is not None:
+            wanted["ResponseContentType"] = media_type
+        link: str = self._client.generate_presigned_url("get_object", Params=wanted, ExpiresIn=seconds)
         return link
 
     def object_name(self, key: str) -> str:

@@ -116,6 +116,16 @@ class Aws:
         """The Rekognition client; it slows down by itself when it is throttled."""
         return self._client("rekognition", retries={"mode": "adaptive", "total_max_attempts": MAX_ATTEMPTS})
 
+    @property
+    def ses(self) -> Any:
+        """The client for SES, which asks once: nobody can say of a mail that it may go out twice."""
+        return self._client("sesv2", retries={"mode": "standard", "total_max_attempts": 1})
+
+    @property
+    def sns(self) -> Any:
+        """The client for SNS, likewise."""
+        return self._client("sns", retries={"mode": "standard", "total_max_attempts": 1})
+
     def _client(self, service: str, **options: Any) -> Any:
         with self._lock:
             if service not in self._clients:

@@ -125,9 +125,11 @@ class CloudBlobStore:
         """The blob as a temporary file; `NotFound` when there is none. Cost: see `Originals.file`."""
         return self._file(key)
 
-    def url(self, key: str, seconds: int) -> str:
-        """A link to one blob, good for so many seconds. Cost: no request."""
-        return self.originals.url(key, seconds) if key.startswith(_SCHEME) else self.derived.url(key, seconds)
+    def url(self, key: str, seconds: int, *, name: str | None = None, media_type: str | None = None) -> str:
+        """A link to one blob, good for so many seconds; name and type are for what was derived. Cost: no request."""
+        if key.startswith(_SCHEME):
+            return self.originals.url(key, seconds)
+        return self.derived.url(key, seconds, name=name, media_type=media_type)
 
     @contextmanager
     def _file(self, key: str) -> Iterator[Path]:

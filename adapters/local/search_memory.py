@@ -218,7 +218,7 @@ class Memory:
 
 
 def products(rows: Array, vector: Array) -> Array:
-    """Each row's product with a vector, not by BLAS (`tests/unit/test_no_blas.py`): the memory is the limit for both."""
+    """Each row's product with a vector; not by BLAS (`tests/unit/test_no_blas.py`), as memory is the limit for both."""
     return np.einsum("ij,j->i", rows, vector)
 
 

@@ -36,7 +36,17 @@ from domain.errors import (
     NotFound,
 )
 from domain.events import TranscodePlanned, VideoAnalyzed
-from domain.media import EmbeddedVideo, Hashed, Inspection, Limits, MotionFile, RawMetadata, RawSidecar, Rendered, Stripped
+from domain.media import (
+    EmbeddedVideo,
+    Hashed,
+    Inspection,
+    Limits,
+    MotionFile,
+    RawMetadata,
+    RawSidecar,
+    Rendered,
+    Stripped,
+)
 from domain.streaming import Encoded, Joined
 from domain.video import VideoReport
 

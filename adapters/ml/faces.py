@@ -5,18 +5,17 @@ All three on onnxruntime with one thread each, NumPy and Pillow; no OpenCV, no d
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
 from adapters.ml.mtcnn import Detector
+from adapters.ml.pictures import decoded
+from adapters.ml.sessions import session
 from adapters.ml.store import ModelStore
-from domain.errors import MediaRejected
 from domain.faces import Face, FoundFace, Look, Looked, Point, doubts, frontality
 from domain.recognition import Box, ModelUse
 
@@ -26,6 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["MODELS", "OnnxFaceAnalyzer", "align", "similarity"]
 
 MODELS = ("mtcnn", "dlib-face-resnet")
+
+_BATCH = 16  # faces in one run of the embedder
 
 LONG_EDGE = 1024
 """Pixels that pictures are looked at in: 40-pixel faces are found there."""
@@ -68,11 +69,10 @@ class OnnxFaceAnalyzer:
 
     def find(self, picture: bytes) -> Sequence[FoundFace]:
         """Faces of a JPEG of our own making, from left to right."""
-        with Image.open(io.BytesIO(picture), formats=["JPEG"]) as opened:
-            if max(opened.size) > 8192:
-                raise MediaRejected("too_many_pixels", "the picture is no rendition of ours: it is over 8,192 pixels")
-            image = opened.convert("RGB")
-        image.thumbnail((LONG_EDGE, LONG_EDGE))
+        image = decoded(picture)
+        if max(image.size) > LONG_EDGE:
+            image = image.copy()  # it is shared
+            image.thumbnail((LONG_EDGE, LONG_EDGE))
         found = self._detector.detect(image, self._least)
         if not found:
             return []
@@ -85,22 +85,13 @@ class OnnxFaceAnalyzer:
         return sorted(faces, key=lambda each: (each.face.box.left, each.face.box.top))
 
     def embed(self, chips: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
-        """Vectors of aligned faces, RGB, 150 x 150."""
-        batch = np.stack(chips).astype(np.float32).transpose(0, 3, 1, 2)
+        """Vectors of aligned faces, RGB, 150 x 150; a few at a time, so that a crowd takes no more memory than they."""
         name = self._embedder.get_inputs()[0].name
-        made: list[Any] = self._embedder.run(None, {name: np.ascontiguousarray(batch)})
-        return np.asarray(made[0], np.float32)
-
-
-def session(path: Path) -> Any:
-    """A model on one thread: workers run side by side."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        made: list[NDArray[np.float32]] = []
+        for start in range(0, len(chips), _BATCH):
+            batch = np.stack(chips[start : start + _BATCH]).astype(np.float32).transpose(0, 3, 1, 2)
+            made.append(np.asarray(self._embedder.run(None, {name: np.ascontiguousarray(batch)})[0], np.float32))
+        return np.concatenate(made)
 
 
 def similarity(source: NDArray[Any], target: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -13,15 +13,18 @@ from domain.errors import InvalidInput, PhotoVaultError
 from photovault.cli import (
     browse,
     cloud,
+    cloud_faces,
     cost,
     history,
     keep,
     likeness,
     models,
     moderation,
+    notify,
     people,
     process,
     search,
+    share,
     upkeep,
     video,
 )
@@ -40,11 +43,14 @@ upkeep.register(app)
 history.register(app)
 cost.register(app)
 cloud.register(app)
+cloud_faces.register(app)
 video.register(app)
 models.register(app)
 moderation.register(app)
 search.register(app)
 people.register(app)
+share.register(app)
+notify.register(app)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -17,7 +17,7 @@ from tests.support.aws_events import REGION, Context
 from tests.support.factories import append, whole_life
 from tests.support.poller import QueuePoller, StreamPoller
 
-MODULES = ("intake", "projector", "relay", "steps", "replay", "reconcile", "seal", "cluster", "api")
+MODULES = ("intake", "projector", "relay", "steps", "replay", "reconcile", "seal", "cluster", "api", "shared", "notify")
 
 
 Invokes = dict[str, Callable[[dict[str, Any]], Any]]

@@ -37,7 +37,7 @@ from domain.media import (
 )
 from domain.parking import Parking
 from domain.pipeline import PIPELINE
-from domain.ports import Delivery, Row, Scanner, ViewTable
+from domain.ports import Delivery, Notifier, Outgoing, Row, Scanner, ViewTable
 from domain.scanning import NoScanner, Serving
 from domain.streaming import Encoded, EncodedFile, Joined, Segment
 from domain.video import AudioTrack, PosterPicture, PreviewFile, VideoQuality, VideoReport, VideoTrack
@@ -46,12 +46,13 @@ from photovault.config import Settings
 from photovault.face_collection import CollectedFaces
 from photovault.face_memory import KeptFaces
 from photovault.lookalikes import IndexedLookalikes
+from photovault.messages import Sender
 from photovault.runtime import catch_up
 from projections import PROJECTIONS, Projection
 from projections.generations import Generations
 from projections.projector import Projector
 from projections.replay import Replay
-from steps import Ports, Steps
+from steps import Ports, Recognition, Steps
 from steps.catalogue import STEP_FUNCTIONS
 from steps.relay import Relay
 from steps.worker import Verdict, Worker
@@ -270,6 +271,28 @@ class MemoryBlobs:
             yield Path(file.name)
 
 
+class MemoryNotifier:
+    """`domain.ports.Notifier` into a list. `fails` has errors for the next messages, one each; None: it is taken."""
+
+    def __init__(self, name: str = "memory", known: bool | None = None) -> None:
+        self.name = name
+        self.taken: list[Outgoing] = []
+        self.fails: list[BaseException | None] = []
+        self.known = known  # what it says of a message that nobody heard the end of
+
+    def send(self, message: Outgoing) -> str:
+        """Keep the message, or raise."""
+        error = self.fails.pop(0) if self.fails else None
+        if error is not None:
+            raise error
+        self.taken.append(message)
+        return f"{self.name}-{len(self.taken)}"
+
+    def sent(self, message_id: str) -> bool | None:
+        """As it was told to say."""
+        return self.known
+
+
 class MemoryVault:
     """The same parts under the same names as `photovault.vault.Vault`, in memory."""
 
@@ -314,10 +337,14 @@ class MemoryVault:
             geocoder=GEOCODER,
             scanner=scanner or NoScanner(),
             serving=self.settings.serving,
-            faces=self.people if isinstance(self.people, CollectedFaces) else faces,
-            people=self.people,
+            recognises=Recognition(
+                faces=self.people if isinstance(self.people, CollectedFaces) else faces, people=self.people
+            ),
         )
         self.worker = Worker(steps, self.ports, self.clock)
+        self.mail, self.phone = MemoryNotifier("mail"), MemoryNotifier("texts")
+        self.notifiers: dict[str, Notifier] = {"email": self.mail, "sms": self.phone}
+        self.sender = Sender("vault@photos.example", "https://photos.example")
         self.generations.ensure(empty=True)
 
     def table(self, name: str, generation: int | None = None) -> ViewTable:

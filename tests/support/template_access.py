@@ -28,6 +28,8 @@ WILDCARD_IS_DEMANDED = {
     "rekognition:DetectLabels",
     "rekognition:DetectCustomLabels",
     "rekognition:DetectModerationLabels",
+    "sns:Publish",  # to a phone number
+    "sns:CheckIfPhoneNumberIsOptedOut",
 }
 
 READ_ORIGINALS = {"validate", "metadata", "renditions", "video", "fingerprint", "encode", "join"}
@@ -49,6 +51,9 @@ NEEDS: Mapping[str, Mapping[str, str]] = {
         "sqs:GetQueueUrl": "ValidateQueue",
         "sqs:SendMessage": "RenditionsQueue",
         "s3:PutObject": "ArchiveBucket",
+        "dynamodb:PutItem": "EventTable",
+        "dynamodb:Query": "ContactsView",
+        "dynamodb:BatchGetItem": "NotificationsView",
     },
     **{
         step.name: {
@@ -96,18 +101,31 @@ NEEDS: Mapping[str, Mapping[str, str]] = {
         "dynamodb:UpdateItem": "CheckpointTable",
         "s3:GetObject": "DerivedBucket",
     },
-    "api": {"dynamodb:Query": "GalleryView", "s3:PutObject": "OriginalsBucket"},
+    "notify": {
+        "dynamodb:PutItem": "EventTable",
+        "dynamodb:Query": "NotificationsView",
+        "dynamodb:BatchGetItem": "GalleryView",
+        "dynamodb:UpdateItem": "CheckpointTable",
+        "s3:GetObject": "DerivedBucket",
+    },
+    "api": {
+        "dynamodb:Query": "GalleryView",
+        "dynamodb:PutItem": "EventTable",
+        "dynamodb:UpdateItem": "CheckpointTable",
+        "s3:PutObject": "OriginalsBucket",
+        "s3:GetObjectVersion": "OriginalsBucket",
+    },
 }
 """What each function can't do without: action -> the resource (its logical id, or attribute)."""
 
-APPENDERS = {"intake", *(step.name for step in PIPELINE), "reconcile", "seal", "cluster"}
+APPENDERS = {"intake", *(step.name for step in PIPELINE), "reconcile", "seal", "cluster", "relay", "notify", "api"}
 """Functions that append events; no other may put into the event table."""
 
 
 def policies(template: Template) -> list[str]:
     """Each role allows named actions on named resources, and only kinds that PhotoVault made."""
     found = []
-    for logical, role in of_type(template, "AWS::IAM::Role"):
+    for logical, role in (*of_type(template, "AWS::IAM::Role"), *of_type(template, "AWS::IAM::RolePolicy")):
         for statement in statements(role):
             if statement["Effect"] != "Allow":
                 continue
@@ -116,7 +134,7 @@ def policies(template: Template) -> list[str]:
             for resource in resources_of(template, statement):
                 if resource == "*" and not set(actions(statement)) <= WILDCARD_IS_DEMANDED:
                     found.append(f"{where}: every resource")
-                elif resource != "*" and "photovault-dev" not in resource:
+                elif resource != "*" and "photovault-dev" not in resource and ":identity/" not in resource:
                     found.append(f"{where}: {resource} is not of this stage")
     return found + list(_needs(template)) + list(_originals(template))
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Mapping
 from pathlib import Path
 
 from domain.pipeline import PIPELINE
@@ -14,6 +15,7 @@ from tests.support.template_operations import alarms, api, state_machine
 from tests.support.template_reading import ENVIRONMENT, Template, functions, of_type, resolved
 from tests.support.template_resources import buckets, queue_times, step_queues, table_definitions, upload_path
 from tests.support.template_scanning import scanning
+from tests.support.template_search import SEARCHING, searching
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -28,8 +30,16 @@ HANDLERS = {
     "reconcile": "handlers.reconcile.handler",
     "seal": "handlers.seal.handler",
     "cluster": "handlers.cluster.handler",
+    "notify": "handlers.notify.handler",
     "api": "handlers.api.handler",
 }
+_PUBLIC = {"PHOTOVAULT_PUBLIC_URL": "https://<HttpApi>.execute-api.us-east-1.amazonaws.com"}
+OWN_ENVIRONMENT: Mapping[str, Mapping[str, str]] = {
+    "api": _PUBLIC,
+    "notify": {"PHOTOVAULT_MAIL_FROM": "", "PHOTOVAULT_SMS": "off", "SES_CONFIGURATION": "", **_PUBLIC},
+}
+"""What single functions have besides."""
+
 WHOLE_PROCESSOR_MB = 1769
 """What decodes for seconds has at least so much, and may not take all of the account's concurrency."""
 
@@ -52,6 +62,7 @@ def check(template: Template, root: Path = ROOT) -> list[str]:
         state_machine,
         api,
         scanning,
+        searching,
     ):
         found += rule(template)
     return [*found, *handlers_exist(template, root)]
@@ -87,6 +98,9 @@ def environments(template: Template) -> list[str]:
         wanted = dict(ENVIRONMENT)
         if own["Handler"] == "handlers.steps.handler":
             wanted["STEP"] = name
+        if name in SEARCHING:
+            wanted["PHOTOVAULT_OPENSEARCH"] = ""
+        wanted |= OWN_ENVIRONMENT.get(name, {})
         given = {key: resolved(template, value) for key, value in own["Environment"]["Variables"].items()}
         found += [
             f"function {name}: {key} is {given.get(key)!r}, not {wanted.get(key)!r}"

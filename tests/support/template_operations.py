@@ -76,12 +76,15 @@ def state_machine(template: Template) -> list[str]:
     return found
 
 
+OPEN_ROUTES = {"GET /health", "ANY /s/{proxy+}", "ANY /n/{proxy+}"}
+
+
 def api(template: Template) -> list[str]:
-    """Every route asks for a token but health; the gateway may call the function."""
+    """Every route asks for a token but health, and the pages that a link opens; the gateway may call the function."""
     found = []
     for logical, route in of_type(template, "AWS::ApiGatewayV2::Route"):
         open_to_all = route["Properties"].get("AuthorizationType") != "JWT"
-        if open_to_all and route["Properties"]["RouteKey"] != "GET /health":
+        if open_to_all and route["Properties"]["RouteKey"] not in OPEN_ROUTES:
             found.append(f"{logical}: {route['Properties']['RouteKey']} asks for no token")
     callers = [
         p["Properties"]["Principal"]

@@ -28,6 +28,7 @@ from photovault.face_memory import KeptFaces
 from photovault.recognition import RecognitionOptions, faces_of, people_of
 from photovault.reprocessing import Selection, reprocess
 from photovault.runtime import catch_up
+from steps import Recognition
 from steps.identify import identify
 from steps.worker import Worker
 from tests.contract.suites.face_recognition import asset_of, tokens
@@ -340,7 +341,7 @@ class TestSwitching:
     def test_identify_says_that_faces_are_another_recognisers(self, world: World) -> None:
         vault = world.vault
         kept = KeptFaces(vault.store, vault.views, vault.checkpoints, vault.blobs, vault.clock)  # type: ignore[arg-type]
-        vault.ports = structs.replace(vault.ports, people=kept)
+        vault.ports = structs.replace(vault.ports, recognises=Recognition(people=kept))
         vault.worker = Worker(vault.worker._steps, vault.ports, vault.clock)
         reprocess(vault, "identify", Selection(assets=("m1",)), "again")  # type: ignore[arg-type]
         work(vault)
@@ -449,7 +450,7 @@ class TestTurns:
             asset = asset_of(world.vault, mark)
             attempt = begin(asset, "identify")
             assert attempt is not None
-            events = identify(asset, attempt, structs.replace(world.vault.ports, people=memory))
+            events = identify(asset, attempt, structs.replace(world.vault.ports, recognises=Recognition(people=memory)))
             founded += [(e.person, e.by) for e in events if isinstance(e, FaceAssigned)]
         [(one, by), (two, by_two)] = founded
         assert (by, by_two) == ("founded", "nearest")

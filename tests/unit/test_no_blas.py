@@ -31,9 +31,12 @@ def calls(source: str) -> Iterator[str]:
             yield f"line {node.lineno}: @"
         elif isinstance(node, ast.Attribute) and node.attr in BY_BLAS:
             yield f"line {node.lineno}: {node.attr}"
-        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("einsum"):
-            if any(keyword.arg == "optimize" for keyword in node.keywords) or len(node.args) > 3:
-                yield f"line {node.lineno}: einsum that may choose tensordot"
+        elif (
+            isinstance(node, ast.Call)
+            and ast.unparse(node.func).endswith("einsum")
+            and (any(keyword.arg == "optimize" for keyword in node.keywords) or len(node.args) > 3)
+        ):
+            yield f"line {node.lineno}: einsum that may choose tensordot"
 
 
 @pytest.mark.parametrize("text", ["a @ b", "a @= b", "np.dot(a, b)", "a.dot(b)", "np.linalg.norm(a)"])

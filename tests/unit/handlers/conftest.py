@@ -23,7 +23,7 @@ from steps.relay import Relay
 from steps.worker import Worker
 from tests.support.fakes import MemoryBlobs, MemoryVault
 
-MODULES = ("intake", "projector", "relay", "steps", "replay", "reconcile", "seal", "cluster", "api")
+MODULES = ("intake", "projector", "relay", "steps", "replay", "reconcile", "seal", "cluster", "api", "shared", "notify")
 
 
 class CountedBlobs(MemoryBlobs):
@@ -32,9 +32,9 @@ class CountedBlobs(MemoryBlobs):
     read_bytes = 0
     written_bytes = 0
 
-    def url(self, key: str, seconds: int) -> str:
+    def url(self, key: str, seconds: int, *, name: str | None = None, media_type: str | None = None) -> str:
         """A link to one blob."""
-        return f"https://s3.example/{key}?expires={seconds}"
+        return f"https://s3.example/{key}?expires={seconds}" + (f"&name={name}" if name else "")
 
 
 class ListArchive:

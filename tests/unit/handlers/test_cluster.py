@@ -11,6 +11,7 @@ from msgspec import structs
 from handlers import cluster
 from photovault.face_memory import KeptFaces
 from photovault.runtime import catch_up
+from steps import Recognition
 from steps.catalogue import STEP_FUNCTIONS
 from steps.worker import Worker
 from tests.support.aws_events import Context
@@ -23,7 +24,7 @@ from tests.unit.handlers.conftest import FakeCloud
 def faces(vault: FakeCloud) -> FakeCloud:
     vault.people = KeptFaces(vault.store, vault.views, vault.checkpoints, vault.blobs, vault.clock)
     told = ToldFaces({"m1": ["anna?"], "m2": ["anna"]})
-    vault.ports = structs.replace(vault.ports, faces=told, people=vault.people)
+    vault.ports = structs.replace(vault.ports, recognises=Recognition(faces=told, people=vault.people))
     vault.worker = Worker(STEP_FUNCTIONS, vault.ports, vault.clock)
     vault.people.agree("anna-of-the-hill", "person:test")
     for mark in ("m1", "m2"):

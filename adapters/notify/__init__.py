@@ -1,0 +1,1 @@
+"""Ways out for messages that need no service: a folder, and a mail server."""

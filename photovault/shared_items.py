@@ -1,0 +1,150 @@
+"""What a share shows at this moment: its assets, as far as the serving policy and moderation let anybody see them.
+
+A person's pictures follow merges, and vanish when the person is hidden or forgotten; so do those of a memory that was
+retired. Nothing is fixed at the time of sharing but what was named one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+from domain.errors import InvalidInput, ViewUnavailable
+from domain.person import MAX_HOPS, Person
+from domain.ports import ViewStore, ViewTable
+from domain.scanning import Serving
+from domain.share import Share
+from domain.share_events import MAX_ITEMS
+from projections.gallery import Gallery
+from projections.generations import Generations
+from projections.people import Faces, PeopleView, asset_in, person_range
+from projections.serving import served
+
+__all__ = ["Item", "Library", "items_of", "shown_assets"]
+
+_PAGE = 1000
+_people = PeopleView()
+
+
+class Library(Protocol):
+    """What of a vault is read here, on one machine and on AWS alike."""
+
+    @property
+    def views(self) -> ViewStore:
+        """Rows."""
+        ...
+
+    @property
+    def generations(self) -> Generations:
+        """Which of them."""
+        ...
+
+
+class Item(Struct, frozen=True):
+    """One picture or video of a share."""
+
+    number: int  # from 1, in the order shown
+    asset: str
+    kind: str
+    state: Any  # the gallery's row, with nothing in it that may not be seen
+    blurred: bool = False
+
+    @property
+    def name(self) -> str:
+        """A name that says nothing: `photo-001`."""
+        return f"{'video' if self.kind == 'video' else 'photo'}-{self.number:03}"
+
+
+def items_of(vault: Library, owner: str, share: Share, serving: Serving) -> list[Item]:
+    """The share's items, at most `MAX_ITEMS`: as they were named, or by the time they were taken.
+
+    Cost: one read for each 100 assets; of a person also one for each 1,000 of the owner's persons.
+    """
+    created = share.created
+    if created is None:
+        return []
+    assets: Sequence[str] = created.assets
+    newest_first = False
+    if created.kind == "person":
+        assets, newest_first = _of_person(vault, owner, created.subject or ""), True
+    elif created.kind == "memory":
+        assets = _of_memory(vault, owner, created.subject or "")
+    return shown_assets(vault, owner, assets, serving, newest_first=newest_first)[:MAX_ITEMS]
+
+
+def shown_assets(
+    vault: Library, owner: str, assets: Sequence[str], serving: Serving, *, newest_first: bool = False
+) -> list[Item]:
+    """Those of an owner's assets that have pictures which may be seen."""
+    projection, table = vault.generations.active(Gallery.name)
+    rows = vault.views.get(table, [(owner, asset) for asset in assets])
+    found = []
+    for row in rows:
+        if row is None or row.deleted:
+            continue
+        shown = served(projection, row, lambda blob: blob, serving)
+        state = projection.decode(row.data)
+        if shown.get("withheld") or shown.get("hidden") or shown.get("trashed") or not state.renditions:
+            continue
+        found.append((state, shown.get("moderation") == "blur"))
+    if newest_first:
+        found.sort(key=lambda each: each[0].taken_at or each[0].uploaded_at, reverse=True)
+    return [Item(n, s.asset, s.kind or "image", s, blurred) for n, (s, blurred) in enumerate(found, 1)]
+
+
+def _of_person(vault: Library, owner: str, person: str) -> list[str]:
+    _, table = vault.generations.active(PeopleView.name)
+    every = {}
+    for row in _all(lambda cursor: vault.views.query(table, owner, limit=_PAGE, cursor=cursor)):
+        state = _people.decode(row.data)
+        if state.known:
+            every[state.id] = state
+    top = _top(every, person)
+    if top is None or every[top].now.hidden:
+        return []
+    _, faces = vault.generations.active(Faces.name)
+    assets: set[str] = set()
+    for member in (each for each in every if _top(every, each) == top):
+        low, high = person_range(member)
+        assets.update(asset_in(row.key) for row in _range(vault, faces, owner, low, high))
+    return sorted(assets)
+
+
+def _top(every: dict[str, Person], person: str) -> str | None:
+    for _ in range(MAX_HOPS):
+        if person not in every:
+            return None
+        following = every[person].now.into
+        if following is None or following not in every:
+            return person
+        person = following
+    return None
+
+
+def _of_memory(vault: Library, owner: str, memory: str) -> list[str]:
+    """Assets of a memory's row, in its order; none where there are no memories."""
+    try:
+        projection, table = vault.generations.active("memories")
+    except (ViewUnavailable, InvalidInput):
+        return []
+    row = vault.views.get(table, [projection.home(f"{owner}#memory#{memory}")])[0]
+    if row is None or row.deleted:
+        return []
+    shown = projection.show(projection.decode(row.data), lambda blob: blob)
+    return [] if shown.get("retired") else [each for each in shown.get("assets", ()) if isinstance(each, str)]
+
+
+def _range(vault: Library, table: ViewTable, owner: str, low: str, high: str) -> Iterator[Any]:
+    return _all(lambda cursor: vault.views.query(table, owner, low=low, high=high, limit=_PAGE, cursor=cursor))
+
+
+def _all(page_at: Callable[[str | None], Any]) -> Iterator[Any]:
+    cursor: str | None = None
+    while True:
+        page = page_at(cursor)
+        yield from page.rows
+        cursor = page.cursor
+        if cursor is None:
+            return
