@@ -13,12 +13,15 @@ from domain.asset import Asset, fold
 from domain.commits import Recorded
 from domain.events import (
     AssetEmbedded,
+    AssetErased,
     AssetProcessed,
     AssetRestored,
     AssetSeenAgain,
     AssetTagged,
     AssetTrashed,
     AssetUploaded,
+    BackupDrilled,
+    BackupMade,
     ChunkEncoded,
     ChunksEncoded,
     ContentClaimed,
@@ -34,6 +37,7 @@ from domain.events import (
     FaceUnassigned,
     FavouriteSet,
     FileQuarantined,
+    FilesScrubbed,
     FileValidated,
     FingerprintComputed,
     HistorySealed,
@@ -57,6 +61,7 @@ from domain.events import (
     StepGivenUp,
     StepSkipped,
     TranscodePlanned,
+    VaultCleaned,
     VideoAnalyzed,
     VideoTranscoded,
 )
@@ -253,6 +258,10 @@ def describe(event: Event) -> str:
             return "a favourite" if event.favourite else "no favourite any more"
         case AssetTrashed() | AssetRestored():
             return event.reason
+        case AssetErased():
+            return _ERASED[event.why]
+        case VaultCleaned() | FilesScrubbed() | BackupMade() | BackupDrilled():
+            return describe_upkeep(event)
         case HistorySealed():
             return f"{event.streams:,} streams under Merkle root {event.root}"
         case ContentClaimed():
@@ -283,6 +292,13 @@ def describe_memory(
             return "the owner does not want to see it"
         case _:
             return "the owner wants to see it again"
+
+
+_ERASED = {
+    "asked": "erased for good: its files and the key of its personal fields are destroyed",
+    "trash_emptied": "erased for good: the trash was emptied",
+    "trash_expired": "erased for good: it was in the trash for too long",
+}
 
 
 def _plan(event: TranscodePlanned) -> str:
@@ -335,6 +351,27 @@ def describe_stack(event: Stacked | StackJoined | StackLeft | StackDissolved) ->
             return f"asset {event.asset} does not belong here"
         case _:
             return f"taken apart: {event.reason}"
+
+
+def describe_upkeep(event: VaultCleaned | FilesScrubbed | BackupMade | BackupDrilled) -> str:
+    """What an event says of the vault's upkeep."""
+    match event:
+        case VaultCleaned():
+            said = (
+                (event.erased, "erased from the trash"),
+                (event.orphans, "orphaned files"),
+                (event.uploads, "abandoned uploads"),
+                (event.generations, "old generations of views"),
+            )
+            return ", ".join(f"{n:,} {what}" for n, what in said if n) + f"; {size(event.freed_bytes)} freed"
+        case FilesScrubbed():
+            fault = f"; FAULTY: {', '.join(event.faulty)}" if event.faulty else "; all as recorded"
+            return f"{event.files:,} files of {size(event.size_bytes)} read{fault}"
+        case BackupMade():
+            return f"{event.commits:,} commits and {event.files:,} files of {size(event.size_bytes)} copied"
+        case BackupDrilled():
+            fault = f"; FAILED: {'; '.join(event.faults)}" if event.faults else "; proved by hash"
+            return f"{event.assets:,} assets of {size(event.size_bytes)} restored{fault}"
 
 
 def _metadata(event: MetadataExtracted) -> str:

@@ -20,6 +20,9 @@ from projections.serving import served
 
 __all__ = ["change", "list_trash", "restore", "set_favourite", "trash", "trash_page", "trashed_ids"]
 
+WITH_TRASH = "with-trash"
+"""Kind of the documents that name owners who ever put something into their trash."""
+
 _PAGE = 1000
 
 
@@ -35,6 +38,9 @@ def trash(vault: Vault, stream: str, reason: str) -> list[str]:
         InvalidInput: the reason is empty or too long.
     """
     _check(reason)
+    owner = vault.settings.owner
+    if vault.checkpoints.load(WITH_TRASH, owner) is None:
+        vault.checkpoints.save(WITH_TRASH, owner, b"1", expected=None)
     return _each(vault, stream, lambda asset: assets.trash(asset, reason))
 
 

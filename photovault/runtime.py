@@ -25,11 +25,13 @@ from photovault.looking_again import look_at_everybody
 from photovault.notices import CONSUMER, SETTLE, look, notice
 from photovault.notifying import send_due
 from photovault.sealing import SEAL_EVERY, last_seal, seal
+from photovault.upkeep.daily import daily, daily_due
 from photovault.vault import Vault
 
 _BATCH = 500
 _TAIL = "tail"
 _IDLE_SECONDS = 0.25  # how long a thread waits for news of this process before it looks for work of others
+_UPKEEP_LOOK_SECONDS = 600.0  # how often `watch` looks whether the day's upkeep is due
 _FINISHED_EVERY_SECONDS = 0.04  # how often a run looks whether it is done
 _PROJECT_EVERY_SECONDS = 0.15  # under load: larger batches cost less
 _NOTIFY_EVERY_SECONDS = 60.0  # while it watches; else once at the end of a run
@@ -112,6 +114,7 @@ class Runtime:
                 for name, target in (
                     ("relay", self._relay),
                     ("projector", self._project),
+                    *((("upkeep", self._keep_up),) if watch else ()),
                     *((f"worker-{i}", self._work) for i in range(self._vault.settings.workers)),
                 )
             ]
@@ -135,6 +138,13 @@ class Runtime:
                 on_tick(self._tick())
 
     # --- threads ---
+
+    def _keep_up(self) -> None:
+        """Once a day: what nobody needs goes, some files are read back, and what is new is copied."""
+        while not self._stop.is_set():
+            if daily_due(self._vault):
+                daily(self._vault)
+            self._stop.wait(_UPKEEP_LOOK_SECONDS)
 
     def _wait(self, watch: bool, on_tick: Callable[[Tick], None] | None) -> None:
         next_seal = time.monotonic() + SEAL_EVERY.total_seconds()

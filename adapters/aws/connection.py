@@ -112,6 +112,11 @@ class Aws:
         return self._client("lambda", read_timeout=SCAN_SECONDS, retries={"mode": "standard", "total_max_attempts": 1})
 
     @property
+    def kms(self) -> Any:
+        """The KMS client."""
+        return self._client("kms")
+
+    @property
     def rekognition(self) -> Any:
         """The Rekognition client; it slows down by itself when it is throttled."""
         return self._client("rekognition", retries={"mode": "adaptive", "total_max_attempts": MAX_ATTEMPTS})

@@ -80,6 +80,20 @@ class Originals:
         link: str = self._aws.s3.generate_presigned_url("get_object", Params=self._object(blob), ExpiresIn=seconds)
         return link
 
+    def delete(self, blob: str) -> int:
+        """Remove one version of an upload for good; how many bytes it had, 0 when it was not there. Only `erasing` may,
+        when its owner has said so. Cost: 2 requests."""
+        named = self._object(blob)
+        try:
+            size = int(self._aws.s3.head_object(**named)["ContentLength"])
+        except ClientError as error:
+            if error_code(error) in _MISSING:
+                return 0
+            raise
+        self._aws.s3.delete_object(**named)
+        self.costs.add(2)
+        return size
+
     def upload_url(self, key: str, seconds: int) -> str:
         """A link that lets its holder PUT one object under this key for so many seconds. Cost: no request."""
         link: str = self._aws.s3.generate_presigned_url(
@@ -124,6 +138,18 @@ class CloudBlobStore:
     def file(self, key: str) -> AbstractContextManager[Path]:
         """The blob as a temporary file; `NotFound` when there is none. Cost: see `Originals.file`."""
         return self._file(key)
+
+    def may_be_shared(self, key: str) -> bool:
+        """Whether another asset may need the blob too: never so of an upload; of what was derived nobody knows."""
+        return not key.startswith(_SCHEME)
+
+    def delete(self, key: str) -> int:
+        """Remove a blob for good, with all versions; how many bytes it had, 0 when it was not there."""
+        return self.originals.delete(key) if key.startswith(_SCHEME) else self.derived.delete(key)
+
+    def listed(self, prefix: str = "") -> Iterator[tuple[str, int, float]]:
+        """Key, bytes and time of storing of the derived blobs whose keys begin so."""
+        return self.derived.listed(prefix)
 
     def url(self, key: str, seconds: int, *, name: str | None = None, media_type: str | None = None) -> str:
         """A link to one blob, good for so many seconds; name and type are for what was derived. Cost: no request."""

@@ -23,6 +23,7 @@ from adapters.aws.blobs import S3BlobStore
 from adapters.aws.checkpoints import DynamoCheckpoints
 from adapters.aws.commits import DynamoCommitStore
 from adapters.aws.connection import Aws, error_code
+from adapters.aws.keys import DynamoKeys, KmsWrap
 from adapters.aws.originals import CloudBlobStore, Originals
 from adapters.aws.queues import SqsQueue
 from adapters.aws.views import DynamoViewStore
@@ -68,6 +69,7 @@ class CloudSettings(Struct, frozen=True, kw_only=True):
 
     events_table: str
     checkpoints_table: str
+    keys_table: str
     views_prefix: str
     queues_prefix: str
     originals_bucket: str
@@ -79,12 +81,14 @@ class CloudSettings(Struct, frozen=True, kw_only=True):
     scan_function: str | None = None
     serving: Serving = Serving()
     opensearch: str | None = None  # its endpoint
+    keys_kms: str | None = None
+    backup_bucket: str | None = None
 
     @staticmethod
     def of(environment: Mapping[str, str] = os.environ) -> CloudSettings:
-        """Read EVENTS_TABLE, CHECKPOINTS_TABLE, VIEWS_PREFIX, QUEUES_PREFIX, ORIGINALS_BUCKET, DERIVED_BUCKET and
-        ARCHIVE_BUCKET; DEFAULT_OWNER, STAGE, AWS_ENDPOINT_URL (an emulator's), SCAN_FUNCTION, SERVE_UNSCANNED and
-        PHOTOVAULT_OPENSEARCH may be empty.
+        """Read EVENTS_TABLE, CHECKPOINTS_TABLE, KEYS_TABLE, VIEWS_PREFIX, QUEUES_PREFIX, ORIGINALS_BUCKET,
+        DERIVED_BUCKET and ARCHIVE_BUCKET; DEFAULT_OWNER, STAGE, AWS_ENDPOINT_URL (an emulator's), SCAN_FUNCTION,
+        SERVE_UNSCANNED, PHOTOVAULT_OPENSEARCH, KEYS_KMS (a KMS key) and BACKUP_BUCKET may be empty.
 
         Raises:
             InvalidInput: one is missing, or the default owner can't be an owner's name.
@@ -101,6 +105,8 @@ class CloudSettings(Struct, frozen=True, kw_only=True):
             default_owner=default,
             stage=environment.get("STAGE") or "dev",
             endpoint_url=environment.get("AWS_ENDPOINT_URL") or None,
+            keys_kms=environment.get("KEYS_KMS") or None,
+            backup_bucket=environment.get("BACKUP_BUCKET") or None,
             scan_function=(scanner := environment.get("SCAN_FUNCTION") or None),
             serving=serving_policy(
                 environment.get("SERVE_UNSCANNED"), scanner=scanner is not None, name="SERVE_UNSCANNED"
@@ -109,7 +115,16 @@ class CloudSettings(Struct, frozen=True, kw_only=True):
         )
 
 
-_OPTIONAL = ("default_owner", "stage", "endpoint_url", "scan_function", "serving", "opensearch")
+_OPTIONAL = (
+    "default_owner",
+    "stage",
+    "endpoint_url",
+    "scan_function",
+    "serving",
+    "opensearch",
+    "keys_kms",
+    "backup_bucket",
+)
 
 
 def is_owner(name: str) -> bool:
@@ -161,7 +176,13 @@ class Cloud:
     @cached_property
     def store(self) -> EventStore:
         """The history."""
-        return EventStore(self.commits, self.blobs, EventCodec(), self.clock)
+        return EventStore(self.commits, self.blobs, EventCodec(keys=self.keys), self.clock)
+
+    @cached_property
+    def keys(self) -> DynamoKeys:
+        """What personal fields are sealed with."""
+        table, kms = self.settings.keys_table, self.settings.keys_kms
+        return DynamoKeys(self.aws, table, KmsWrap(self.aws, table, kms) if kms else None)
 
     @cached_property
     def checkpoints(self) -> DynamoCheckpoints:

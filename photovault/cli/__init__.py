@@ -12,12 +12,14 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy loads: no thr
 from domain.errors import InvalidInput, PhotoVaultError
 from photovault.cli import (
     browse,
+    care,
     cloud,
     cloud_faces,
     cost,
     history,
     keep,
     likeness,
+    memories,
     models,
     moderation,
     notify,
@@ -38,6 +40,7 @@ DEBUG = "PHOTOVAULT_DEBUG"
 browse.register(app)
 likeness.register(app)
 keep.register(app)
+care.register(app)
 process.register(app)
 upkeep.register(app)
 history.register(app)
@@ -49,6 +52,7 @@ models.register(app)
 moderation.register(app)
 search.register(app)
 people.register(app)
+memories.register(app)
 share.register(app)
 notify.register(app)
 

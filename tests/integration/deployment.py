@@ -32,6 +32,7 @@ class Deployment:
             "STAGE": "test",
             "EVENTS_TABLE": f"{prefix}events",
             "CHECKPOINTS_TABLE": f"{prefix}checkpoints",
+            "KEYS_TABLE": f"{prefix}keys",
             "VIEWS_PREFIX": f"{prefix}view-",
             "QUEUES_PREFIX": f"{prefix}step-",
             "ORIGINALS_BUCKET": f"{prefix}originals",
@@ -46,6 +47,7 @@ class Deployment:
         self.cloud = Cloud(CloudSettings.of(self.environment), aws)
         self.cloud.commits.create()
         self.cloud.checkpoints.create()
+        self.cloud.keys.create()
         for name in ("ORIGINALS_BUCKET", "DERIVED_BUCKET", "ARCHIVE_BUCKET"):
             aws.s3.create_bucket(Bucket=self.environment[name])
         aws.s3.put_bucket_versioning(

@@ -25,6 +25,7 @@ ENVIRONMENT = {
     "STAGE": "dev",
     "EVENTS_TABLE": "photovault-dev-events",
     "CHECKPOINTS_TABLE": "photovault-dev-checkpoints",
+    "KEYS_TABLE": "photovault-dev-keys",
     "VIEWS_PREFIX": "photovault-dev-view-",
     "QUEUES_PREFIX": "photovault-dev-step-",
     "ORIGINALS_BUCKET": "photovault-dev-originals-123456789012-us-east-1",

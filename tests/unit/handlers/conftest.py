@@ -81,7 +81,7 @@ class FakeCloud(MemoryVault):
 
     def _rewire(self) -> None:
         """Let the store and the steps use the blobs that count."""
-        self.store = EventStore(self.commits, self.blobs, EventCodec(), self.clock)
+        self.store = EventStore(self.commits, self.blobs, EventCodec(keys=self.keys), self.clock)
         self.projector = Projector(self.store, self.views, self.generations, self.parking)
         self.relay = Relay(self.store, self.queue, self.parking)
         self.lookalikes = IndexedLookalikes(self.store, self.views, self.checkpoints, self.clock)
