@@ -21,6 +21,7 @@ from domain.commits import Commit
 from domain.errors import PhotoVaultError
 from domain.pipeline import PIPELINE, STEPS
 from domain.ports import Delivery
+from photovault.looking_again import look_at_everybody
 from photovault.notices import CONSUMER, SETTLE, look, notice
 from photovault.notifying import send_due
 from photovault.sealing import SEAL_EVERY, last_seal, seal
@@ -35,6 +36,7 @@ _FINISHED_EVERY_SECONDS = 0.04  # how often a run looks whether it is done
 _PROJECT_EVERY_SECONDS = 0.15  # under load: larger batches cost less
 _NOTIFY_EVERY_SECONDS = 60.0  # while it watches; else once at the end of a run
 _QUEUES = tuple(step.name for step in reversed(PIPELINE))  # the end of the pipeline first: finish what was begun
+_LOOK_AT_FACES_EVERY_SECONDS = 3600  # whether it is somebody's turn
 _LEASE_SECONDS = max(step.lease_seconds for step in PIPELINE)
 
 
@@ -87,6 +89,7 @@ class Runtime:
     def __init__(self, vault: Vault) -> None:
         self._vault = vault
         self._stop = threading.Event()
+        self._asked_to_stop = threading.Event()  # by somebody; the end of the work sets the other one alone
         self._news = threading.Condition()
         self._told = 0  # how often there was news: nothing that is told between a look and a rest is missed
         self._ended = 0
@@ -94,6 +97,7 @@ class Runtime:
 
     def stop(self) -> None:
         """End the run after the steps that are under way. Safe to call from a signal handler's thread."""
+        self._asked_to_stop.set()
         self._stop.set()
 
     def run(self, *, watch: bool = False, on_tick: Callable[[Tick], None] | None = None) -> None:
@@ -127,6 +131,8 @@ class Runtime:
                 raise self._errors[0]
             self._seal()
             catch_up(self._vault)
+            self._look_at_faces()
+            catch_up(self._vault)
             self._notify(timedelta(0) if not watch else SETTLE)
             if on_tick:
                 on_tick(self._tick())
@@ -142,6 +148,7 @@ class Runtime:
 
     def _wait(self, watch: bool, on_tick: Callable[[Tick], None] | None) -> None:
         next_seal = time.monotonic() + SEAL_EVERY.total_seconds()
+        next_look = time.monotonic() + _LOOK_AT_FACES_EVERY_SECONDS
         next_tick = 0.0
         next_notices = time.monotonic() + _NOTIFY_EVERY_SECONDS
         while not self._stop.wait(_IDLE_SECONDS if watch else _FINISHED_EVERY_SECONDS):
@@ -149,6 +156,9 @@ class Runtime:
             if now >= next_seal:
                 next_seal += SEAL_EVERY.total_seconds()
                 self._seal()
+            if now >= next_look:
+                next_look += _LOOK_AT_FACES_EVERY_SECONDS
+                self._look_at_faces()
             if watch and now >= next_notices:
                 next_notices = now + _NOTIFY_EVERY_SECONDS
                 self._notify(SETTLE)
@@ -218,6 +228,10 @@ class Runtime:
         last = last_seal(vault.store)
         if last is None or now - last.until >= SEAL_EVERY:
             seal(vault.store, vault.blobs, now)
+
+    def _look_at_faces(self) -> None:
+        """Once a day, see whose the faces are that are nobody's yet."""
+        look_at_everybody(self._vault, self._vault.clock(), lambda: not self._asked_to_stop.is_set())
 
     def _notify(self, settle: timedelta) -> None:
         """Queue what is worth telling, and send what is due."""

@@ -52,6 +52,7 @@ from projections.generations import Generations
 from projections.indexing import IndexedViewStore
 
 if TYPE_CHECKING:
+    from photovault.face_collection import CollectedFaces
     from photovault.face_memory import KeptFaces
     from photovault.lookalikes import IndexedLookalikes
     from projections.projector import Projector
@@ -311,14 +312,7 @@ class Cloud:
         """Finds faces; None without the models."""
         from photovault.recognition import faces_of
 
-        return faces_of()
-
-    @cached_property
-    def people(self) -> KeptFaces:
-        """Owners' agreements to face recognition, their keys, and faces by nearness."""
-        from photovault.face_memory import KeptFaces
-
-        return KeptFaces(self.store, self.views, self.checkpoints, self.blobs, self.clock)
+        return faces_of(self.people)
 
     @cached_property
     def likely_labels(self) -> LikelyLabels | None:
@@ -349,6 +343,21 @@ class Cloud:
             recognises=self,
         )
         return Worker(STEP_FUNCTIONS, ports, self.clock)
+
+    @cached_property
+    def people(self) -> KeptFaces | CollectedFaces:
+        """Owners' agreements to face recognition, their keys, and faces by nearness."""
+        from photovault.recognition import people_of
+
+        return people_of(
+            self.store,
+            self.views,
+            self.checkpoints,
+            self.blobs,
+            self.clock,
+            aws=self.aws,
+            stage=self.settings.stage,
+        )
 
     @cached_property
     def lookalikes(self) -> IndexedLookalikes:

@@ -223,7 +223,7 @@ def test_faces_of_an_owner_who_agreed_are_found_and_told_apart(story: Story) -> 
     assert key is not None
     vectors = story.cloud.people.unseal(OWNER, asset.id, key, asset.faces.sealed or "")
     assert vectors is not None
-    near = story.cloud.people.near(OWNER, "another picture", vectors)  # what the function has remembered, found here
+    near = story.cloud.people.near(OWNER, "another picture", vectors).faces  # what the function has remembered
     assert all(near[face][0].person == each.person for face, each in asset.people.items())
 
 

@@ -25,6 +25,7 @@ MODULES = (
     "replay",
     "reconcile",
     "seal",
+    "cluster",
     "upkeep",
     "api",
     "shared",

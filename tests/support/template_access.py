@@ -119,6 +119,13 @@ NEEDS: Mapping[str, Mapping[str, str]] = {
         "dynamodb:UpdateItem": "CheckpointTable",
         "s3:PutObject": "DerivedBucket",
     },
+    "cluster": {
+        "dynamodb:PutItem": "EventTable",
+        "dynamodb:Query": "FacesView",
+        "dynamodb:BatchGetItem": "FacesView",
+        "dynamodb:UpdateItem": "CheckpointTable",
+        "s3:GetObject": "DerivedBucket",
+    },
     "notify": {
         "dynamodb:PutItem": "EventTable",
         "dynamodb:Query": "NotificationsView",
@@ -141,6 +148,7 @@ APPENDERS = {
     *(step.name for step in PIPELINE),
     "reconcile",
     "seal",
+    "cluster",
     "upkeep",
     "relay",
     "notify",

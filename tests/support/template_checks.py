@@ -29,6 +29,7 @@ HANDLERS = {
     "replay-finish": "handlers.replay.finish",
     "reconcile": "handlers.reconcile.handler",
     "seal": "handlers.seal.handler",
+    "cluster": "handlers.cluster.handler",
     "notify": "handlers.notify.handler",
     "memories": "handlers.memories.handler",
     "upkeep": "handlers.upkeep.handler",

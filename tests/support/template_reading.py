@@ -39,6 +39,7 @@ ENVIRONMENT = {
     "SERVE_UNSCANNED": "",
     "PHOTOVAULT_TAGGER": "models",
     "PHOTOVAULT_MODERATOR": "models",
+    "PHOTOVAULT_FACES": "models",
     "PHOTOVAULT_REKOGNITION_CAP_USD": "5",
     "PHOTOVAULT_MODELS": "/opt/models",
     "POWERTOOLS_SERVICE_NAME": "photovault-dev",
