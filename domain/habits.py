@@ -17,6 +17,7 @@ need the pictures of the whole library.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
@@ -175,7 +176,7 @@ def digest(day: int, track: Track) -> Day:
     pauses = _histogram(gaps[gaps > np.exp(_BIN_LOW)], _BIN_LOW, _BIN_HIGH, _BINS)
     edges = np.concatenate(([0], np.flatnonzero(gaps > STRETCH_S) + 1, [len(track)]))
     begins = np.concatenate(([True], gaps > SCENE_S))
-    stretches = tuple(int(begins[a:b].sum()) for a, b in zip(edges, edges[1:], strict=False))
+    stretches = tuple(int(begins[a:b].sum()) for a, b in pairwise(edges.tolist()))
     return Day(day, len(track), stretches, float(track.at[0]), float(track.at[-1]), pauses, steps, tuple(visits))
 
 

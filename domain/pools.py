@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date
+from itertools import pairwise
 
 from msgspec import Struct
 
@@ -24,57 +25,16 @@ __all__ = ["PER_YEAR", "THEMES", "Entry", "Pool", "add", "considered", "drop", "
 
 PER_YEAR = 24
 
-CONSIDERED = 6
-"""Of each year, so many are read to choose from; of a month or a year by itself all are."""
+CONSIDERED, LEAST_CONSIDERED = 6, 36
+"""Of each year, so many are read to choose from, and of a few years so many in all; of a month or a year all are."""
 
-THEMES = frozenset(
-    [
-        "animal",
-        "bird",
-        "boat",
-        "beach",
-        "bicycle",
-        "bridge",
-        "butterfly",
-        "castle",
-        "cat",
-        "church",
-        "cow",
-        "deer",
-        "dessert",
-        "dog",
-        "duck",
-        "elephant",
-        "fish",
-        "flower",
-        "food",
-        "fruit",
-        "horse",
-        "lake",
-        "lakeside",
-        "monkey",
-        "motorcycle",
-        "mountain",
-        "mushroom",
-        "sheep",
-        "snow",
-        "sunset",
-        "swimming",
-        "skiing",
-        "train",
-        "alp",
-        "seashore",
-        "valley",
-        "volcano",
-        "geyser",
-        "cliff",
-        "coral reef",
-        "airplane",
-        "hiking",
-        "cycling",
-        "surfing",
-    ]
+_THEMES = (
+    "animal|bird|boat|beach|bicycle|bridge|butterfly|castle|cat|church|cow|deer|dessert|dog|duck|elephant"
+    "|fish|flower|food|fruit|horse|lake|lakeside|monkey|motorcycle|mountain|mushroom|sheep|snow|sunset|sw"
+    "imming|skiing|train|alp|seashore|valley|volcano|geyser|cliff|coral reef|airplane|hiking|cycling|surf"
+    "ing"
 )
+THEMES = frozenset(_THEMES.split("|"))
 """Tags that make a theme: what people photograph for its own sake. A shoe on every second picture is none."""
 
 THEME_LEAST = 0.5  # confidence
@@ -151,7 +111,8 @@ def drop(pool: Pool, assets: Iterable[str]) -> Pool:
 
 def considered(key: str, pool: Pool) -> list[str]:
     """The assets that a memory is chosen from."""
-    most = PER_YEAR if key.startswith("best:") else CONSIDERED
+    few = max(CONSIDERED, LEAST_CONSIDERED // max(1, len(pool.years)))
+    most = PER_YEAR if key.startswith("best:") else few
     return [each.asset for some in pool.years.values() for each in some[:most]]
 
 
@@ -172,10 +133,7 @@ def memory_of(key: str, moments: Sequence[Moment], name: str | None = None) -> F
     years = sorted({int(day[:4]) for day in days})
     if not days:
         return None
-    stays = 1 + sum(
-        (date.fromisoformat(b) - date.fromisoformat(a)).days > _STAYS_APART_DAYS
-        for a, b in zip(days, days[1:], strict=False)
-    )
+    stays = 1 + sum((date.fromisoformat(b) - date.fromisoformat(a)).days > _STAYS_APART_DAYS for a, b in pairwise(days))
     where = place_of(moments)
     match kind:
         case "person" if len(moments) >= _PEOPLE_LEAST and len(years) >= 2 and name is not None:

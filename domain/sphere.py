@@ -16,7 +16,7 @@ EARTH_KM = 6371.0088
 
 
 def km_between(lat_a: Floats, lon_a: Floats, lat_b: Floats | float, lon_b: Floats | float) -> Floats:
-    """Along the surface, by the haversine formula; degrees in, kilometres out; not a number where a position is none."""
+    """Along the surface, by the haversine formula; degrees in, kilometres out; NaN where a position is none."""
     north_a, north_b = np.radians(lat_a), np.radians(lat_b)
     half = np.sin((north_b - north_a) / 2) ** 2
     half = half + np.cos(north_a) * np.cos(north_b) * np.sin(np.radians(np.subtract(lon_b, lon_a)) / 2) ** 2

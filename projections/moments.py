@@ -1,9 +1,9 @@
 """Moments: an owner's pictures as memories need them, in the order of their own local time, and by when they changed.
 
-The index `time` holds what is dated, finished and fit to be looked at. The index `changed` holds every asset once it has
-been processed, by the time of the last event that matters here: what the daily look for memories begins with. An asset
-that left `time` (it went into the trash, it turned out to be sensitive) is still in `changed`, so that it is taken out of
-the memories that it was in; `once` remembers the local times that it had before.
+The index `time` holds what is dated, finished and fit to be looked at. The index `changed` holds every asset once it
+has been processed, by the time of the last event that matters here: what the daily look for memories begins with. An
+asset that left `time` (it went into the trash, it turned out to be sensitive) is still in `changed`, so that it is
+taken out of the memories that it was in; `once` remembers the local times that it had before.
 """
 
 from __future__ import annotations
@@ -199,7 +199,7 @@ _ON: dict[type[Event], Fold] = {
 
 
 def _noted(fold: Fold) -> Fold:
-    """A fold that also notes when the row changed; before an asset is processed for the first time nobody waits for it."""
+    """A fold that also notes when the row changed, once the asset has been processed for the first time."""
 
     def folded(row: MomentRow, event: Any, commit: Commit) -> MomentRow:
         after = fold(row, event, commit)

@@ -24,6 +24,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from datetime import date
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -261,7 +262,7 @@ def habits_of(track: Track) -> tuple[Habits, list[Day]]:
     """Habits from a whole track."""
     numbers = np.array([day_of(at) for at in track.at])
     edges = np.flatnonzero(np.diff(numbers, prepend=numbers[0] - 1, append=numbers[-1] + 1))
-    days = [digest(int(numbers[a]), track.part(slice(int(a), int(b)))) for a, b in zip(edges, edges[1:], strict=False)]
+    days = [digest(int(numbers[a]), track.part(slice(int(a), int(b)))) for a, b in pairwise(edges.tolist())]
     by_year: dict[int, list[Day]] = defaultdict(list)
     for each in days:
         by_year[1970 + int(each.day / 365.2425)].append(each)
@@ -288,7 +289,7 @@ def labels_of(track: Track, habits: Habits) -> np.ndarray:
 # --- scores ----------------------------------------------------------------------------------------------------------
 
 
-def pairwise(found: np.ndarray, truth: np.ndarray) -> tuple[float, float, float]:
+def of_pairs(found: np.ndarray, truth: np.ndarray) -> tuple[float, float, float]:
     """Precision, recall and F1 over pairs of pictures in one occasion."""
     both = Counter((f, t) for f, t in zip(found.tolist(), truth.tolist(), strict=True) if f >= 0 and t >= 0)
     right = sum(n * (n - 1) // 2 for n in both.values())
@@ -317,7 +318,7 @@ def score(library: Library) -> dict[str, float]:
     habits, _ = habits_of(library.track)
     found = labels_of(library.track, habits)
     took = time.perf_counter() - began
-    precision, recall, f1 = pairwise(found, library.truth)
+    precision, recall, f1 = of_pairs(found, library.truth)
     best = each_f1(found, library.truth)
     by_kind: dict[str, list[bool]] = defaultdict(list)
     for t, value in best.items():

@@ -18,6 +18,7 @@ from photovault.cli import (
     history,
     keep,
     likeness,
+    memories,
     models,
     moderation,
     notify,
@@ -49,6 +50,7 @@ models.register(app)
 moderation.register(app)
 search.register(app)
 people.register(app)
+memories.register(app)
 share.register(app)
 notify.register(app)
 
