@@ -8,7 +8,7 @@ from typing import Any
 from msgspec import Struct, structs
 
 from domain.errors import InvalidInput
-from domain.ports import TextEmbedder
+from domain.ports import PictureEmbedder, TextEmbedder
 from domain.query import Query, parse
 from domain.search import Found
 from photovault.people import find_person, together
@@ -53,8 +53,9 @@ def search(
     _, table = vault.generations.active(Search.name)
     owner = vault.settings.owner
     vector = None if lexical else _meaning(vault.texts, query)
+    least = vault.texts.least if vector is not None and isinstance(vault.texts, PictureEmbedder) else None
     found = vault.index.search(
-        table, owner, query, vector=vector, only=only, limit=limit, cursor=cursor, explain=explain
+        table, owner, query, vector=vector, least=least, only=only, limit=limit, cursor=cursor, explain=explain
     )
     gallery, gallery_table = vault.generations.active(Gallery.name)
     rows = vault.views.get(gallery_table, [(owner, hit.asset) for hit in found.hits])

@@ -246,7 +246,8 @@ class Memory:
 
 def products(rows: Array, vector: Array) -> Array:
     """Each row's product with a vector; not by BLAS (`tests/unit/test_no_blas.py`), as memory is the limit for both."""
-    return np.einsum("ij,j->i", rows, vector)
+    made: Array = np.einsum("ij,j->i", rows, vector)
+    return made
 
 
 def _longer(array: Array, size: int) -> Array:
