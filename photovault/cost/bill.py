@@ -342,7 +342,7 @@ def _watching(draft: Draft, used: Mapping[str, Usage], load: Load, measured: Mea
     draft.add(name, "alarms", "cloudwatch_alarm", Decimal(footprint.alarms))
     draft.add(name, "dashboards", "cloudwatch_dashboard", Decimal(footprint.dashboards))
     draft.add(name, "custom metrics: pipeline", "cloudwatch_metric", footprint.pipeline_metrics * hours)
-    at_hours = sum(runs for each, runs in footprint.schedules.items() if each != "memories")  # it shares the seal's hour
+    at_hours = sum(runs for each, runs in footprint.schedules.items() if each != "memories")  # in the seal's hour
     watched = footprint.scheduled_metrics * at_hours / HOURS
     draft.add(name, "custom metrics: schedules", "cloudwatch_metric", watched)
     draft.add(name, "logs taken in", "cloudwatch_logs", logged)
