@@ -21,6 +21,7 @@ from domain.commits import Commit
 from domain.errors import PhotoVaultError
 from domain.pipeline import PIPELINE, STEPS
 from domain.ports import Delivery
+from photovault.daily import remember
 from photovault.looking_again import look_at_everybody
 from photovault.notices import CONSUMER, SETTLE, look, notice
 from photovault.notifying import send_due
@@ -31,12 +32,11 @@ from photovault.vault import Vault
 _BATCH = 500
 _TAIL = "tail"
 _IDLE_SECONDS = 0.25  # how long a thread waits for news of this process before it looks for work of others
-_UPKEEP_LOOK_SECONDS = 600.0  # how often `watch` looks whether the day's upkeep is due
+_DAILY_EVERY_SECONDS = 600.0  # how often `watch` looks whether something of the day is due
 _FINISHED_EVERY_SECONDS = 0.04  # how often a run looks whether it is done
 _PROJECT_EVERY_SECONDS = 0.15  # under load: larger batches cost less
 _NOTIFY_EVERY_SECONDS = 60.0  # while it watches; else once at the end of a run
 _QUEUES = tuple(step.name for step in reversed(PIPELINE))  # the end of the pipeline first: finish what was begun
-_LOOK_AT_FACES_EVERY_SECONDS = 3600  # whether it is somebody's turn
 _LEASE_SECONDS = max(step.lease_seconds for step in PIPELINE)
 
 
@@ -140,15 +140,17 @@ class Runtime:
     # --- threads ---
 
     def _keep_up(self) -> None:
-        """Once a day: what nobody needs goes, some files are read back, and what is new is copied."""
+        """Once a day: what nobody needs goes, some files are read back, what is new is copied, faces that are nobody's
+        are looked at again, and memories are looked for."""
         while not self._stop.is_set():
             if daily_due(self._vault):
                 daily(self._vault)
-            self._stop.wait(_UPKEEP_LOOK_SECONDS)
+            self._look_at_faces()
+            remember(self._vault, self._vault.clock().astimezone().date())
+            self._stop.wait(_DAILY_EVERY_SECONDS)
 
     def _wait(self, watch: bool, on_tick: Callable[[Tick], None] | None) -> None:
         next_seal = time.monotonic() + SEAL_EVERY.total_seconds()
-        next_look = time.monotonic() + _LOOK_AT_FACES_EVERY_SECONDS
         next_tick = 0.0
         next_notices = time.monotonic() + _NOTIFY_EVERY_SECONDS
         while not self._stop.wait(_IDLE_SECONDS if watch else _FINISHED_EVERY_SECONDS):
@@ -156,9 +158,6 @@ class Runtime:
             if now >= next_seal:
                 next_seal += SEAL_EVERY.total_seconds()
                 self._seal()
-            if now >= next_look:
-                next_look += _LOOK_AT_FACES_EVERY_SECONDS
-                self._look_at_faces()
             if watch and now >= next_notices:
                 next_notices = now + _NOTIFY_EVERY_SECONDS
                 self._notify(SETTLE)
