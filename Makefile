@@ -114,5 +114,5 @@ $(VENV)/.bench: pyproject.toml constraints.txt | $(VENV)/bin/python
 
 $(EMULATOR)/.ready: constraints-emulator.txt
 	$(PYTHON) -m venv $(EMULATOR)
-	$(EMULATOR)/bin/python $(PIP) -r constraints-emulator.txt
+	$(EMULATOR)/bin/python $(PIP) --no-deps -r constraints-emulator.txt
 	@touch $@

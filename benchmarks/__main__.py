@@ -22,7 +22,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-ALL = ("event_store", "replay", "ingest", "renditions", "posters", "memory", "dynamodb", "cold_start")
+ALL = ("event_store", "replay", "ingest", "renditions", "posters", "memory", "dynamodb", "cold_start", "models")
 RESULTS = Path(__file__).resolve().parent.parent / "build" / "bench.json"
 
 

@@ -18,8 +18,10 @@ from domain.errors import InvalidInput, MediaRejected
 from domain.events import (
     AssetEmbedded,
     AssetProcessed,
+    AssetRestored,
     AssetSeenAgain,
     AssetTagged,
+    AssetTrashed,
     AssetUploaded,
     ChunkEncoded,
     ChunksEncoded,
@@ -32,6 +34,7 @@ from domain.events import (
     FacesDetected,
     FacesErased,
     FaceUnassigned,
+    FavouriteSet,
     FileQuarantined,
     FileValidated,
     FingerprintComputed,
@@ -105,6 +108,8 @@ class Asset(Struct, frozen=True):
     sidecars: tuple[SidecarAttached, ...] = ()  # the newest of each path, the newest of all last
     steps: dict[str, StepState] = {}
     processed: AssetState | None = None  # what the last AssetProcessed said, while nothing is due
+    favourite: bool = False
+    trashed_at: datetime | None = None  # when it was put into the trash; None while it is not there
     correlation_id: str = ""
 
     @property
@@ -156,6 +161,8 @@ def fold(stream: str, events: Iterable[Recorded]) -> Asset:
 def evolve(asset: Asset, recorded: Recorded) -> Asset:
     """The state after one more event. Total: an event that it does not know changes only the version."""
     after = _apply(asset, recorded.event, recorded.event_id)
+    if isinstance(recorded.event, AssetTrashed):
+        after = structs.replace(after, trashed_at=recorded.occurred_at)
     correlation_id = asset.correlation_id or recorded.commit.correlation_id
     return structs.replace(after, version=recorded.version, correlation_id=correlation_id)
 
@@ -225,6 +232,10 @@ def _apply(asset: Asset, event: Event, event_id: str) -> Asset:
             changes["ruled"] = event.verdict
         case DuplicateFound():
             changes["duplicate_of"] = event.of
+        case FavouriteSet():
+            changes["favourite"] = event.favourite
+        case AssetRestored():
+            changes["trashed_at"] = None
         case Stacked():
             changes["stacked"] = {**asset.stacked, **{each.stack: each for each in place(asset, event)}}
         case AssetProcessed():
@@ -314,6 +325,21 @@ def place(asset: Asset, stacked: Stacked) -> Sequence[Stacked]:
     """A stack says where the asset stands. Nothing when a later version of the same stack has spoken already."""
     known = asset.stacked.get(stacked.stack)
     return (stacked,) if known is None or known.stack_version < stacked.stack_version else ()
+
+
+def set_favourite(asset: Asset, *, favourite: bool) -> Sequence[Event]:
+    """The owner marks it, or takes the mark away."""
+    return () if asset.favourite == favourite else (FavouriteSet(favourite=favourite),)
+
+
+def trash(asset: Asset, reason: str) -> Sequence[Event]:
+    """Into the trash; nothing when it is there."""
+    return () if asset.trashed_at is not None else (AssetTrashed(reason=reason),)
+
+
+def restore(asset: Asset, reason: str) -> Sequence[Event]:
+    """Out of the trash; nothing when it is not there."""
+    return () if asset.trashed_at is None else (AssetRestored(reason=reason),)
 
 
 def begin(asset: Asset, step_name: str) -> Attempt | None:

@@ -18,6 +18,7 @@ from domain.event_base import doc as _doc
 from domain.faces import Face
 from domain.likeness import MAX_LOOKALIKES, Lookalike
 from domain.media import Camera, DateCandidate, Kind, MotionVideo, Position, TakenAt
+from domain.memory_events import MEMORY_EVENTS
 from domain.moderation import LABELS, Policy, Verdict
 from domain.notification_events import NOTIFICATION_EVENTS
 from domain.recognition import ModelUse, Tag
@@ -95,6 +96,33 @@ class ReprocessRequested(Event, frozen=True, kw_only=True):
 
 
 # --- the four ends of a step -----------------------------------------------------------------------------------------
+
+
+class FavouriteSet(Event, frozen=True, kw_only=True):
+    """The owner marked the asset as a favourite, or took the mark away."""
+
+    WHEN = "`favourite` was called for the asset, and it stood otherwise before."
+    BY = "a person"
+
+    favourite: Annotated[bool, _doc("Whether it is one from now on.")]
+
+
+class AssetTrashed(Event, frozen=True, kw_only=True):
+    """The asset was put into its owner's trash: no view shows it, nothing is deleted, and it can be taken out again."""
+
+    WHEN = "`trash add` was called for the asset, or for one that it stands behind."
+    BY = "a person"
+
+    reason: Reason
+
+
+class AssetRestored(Event, frozen=True, kw_only=True):
+    """The asset was taken out of the trash."""
+
+    WHEN = "`trash restore` was called, or an import met the asset's file again."
+    BY = "a person"
+
+    reason: Reason
 
 
 class StepSkipped(Outcome, frozen=True, kw_only=True):
@@ -259,6 +287,21 @@ class RenditionsGenerated(Outcome, frozen=True, kw_only=True):
     saved_bytes: Annotated[
         int, _doc("By how much the smallest `web` copy is smaller than the original; 0 without one.", "bytes", ge=0)
     ] = 0
+
+
+class QualityScored(Event, frozen=True, kw_only=True):
+    """How good a picture is to look at, as measured (`domain.quality`) on the picture that is shown."""
+
+    WHEN = "In the commit of each RenditionsGenerated."
+    BY = "renditions"
+
+    sharpness: Annotated[
+        float, _doc("Mean absolute Laplacian in the sharpest tenth; under 5 is blurred.", "grey levels", ge=0)
+    ]
+    exposure: Annotated[float, _doc("Mean brightness: 0 black, 1 white.", ge=0, le=1)]
+    contrast: Annotated[float, _doc("Standard deviation of brightness.", ge=0, le=1)]
+    dark: Annotated[float, _doc("Share of the picture that is nearly black.", ge=0, le=1)]
+    resolution: Annotated[float, _doc("Of the original.", "megapixels", ge=0)]
 
 
 class VideoAnalyzed(Outcome, frozen=True, kw_only=True):
@@ -501,7 +544,7 @@ class AssetTagged(Outcome, frozen=True, kw_only=True):
 class AssetEmbedded(Outcome, frozen=True, kw_only=True):
     """The meaning of what is known of an asset in words (tags, caption, keywords), as one vector."""
 
-    WHEN = "After tags, when a model for text is installed and there are words."
+    WHEN = "After tags, a caption or keywords, when a model for text is installed."
     BY = "embed"
 
     vector: Annotated[str, _doc("Blob with the vector: float16, little-endian, of length 1.", min_length=1)]
@@ -673,10 +716,14 @@ class PersonsMerged(Event, frozen=True, kw_only=True):
     """This person and another are the same: all faces of this one count as the other's, also those to come."""
 
     STREAM = "person"
-    WHEN = "`people merge` was called, or a split was undone."
-    BY = "a person"
+    WHEN = "`people merge` was called, a split was undone, or the periodic look found two who are one."
+    BY = "a person, or the periodic look"
 
     into: PersonId
+    by: Annotated[
+        Literal["cluster", "person"],
+        _doc("How it was decided; `cluster`: by nearness, between two of whom nobody has said anything."),
+    ] = "person"
 
 
 class PersonSplit(Event, frozen=True, kw_only=True):
@@ -825,10 +872,15 @@ EVENTS: tuple[type[Event], ...] = (
     StepGivenUp,
     AssetProcessed,
     ReprocessRequested,
+    FavouriteSet,
+    AssetTrashed,
+    AssetRestored,
     UploadRefused,
     ModerationPolicySet,
     HistorySealed,
     *SHARE_EVENTS,
     *NOTIFICATION_EVENTS,
+    *MEMORY_EVENTS,
+    QualityScored,
 )
 """All event types, in the order of an asset's life; a new one is added here."""

@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from domain.quality import Look
+
 Kind = Annotated[Literal["image", "video"], Meta(description="What sort of media it is, by content.")]
 
 RENDITION_SIZES: dict[str, int] = {"small": 256, "medium": 1024, "large": 2048}
@@ -185,6 +187,8 @@ class Rendered(Struct, frozen=True):
     thumbhash: str  # base64, 25 bytes or fewer before it; https://evanw.github.io/thumbhash/
     engine: str  # "libvips 8.18.7"
     notes: tuple[str, ...] = ()
+    look: Look | None = None
+    megapixels: float = 0.0  # of what is shown, before it was made smaller
 
 
 class Hashed(Struct, frozen=True):

@@ -36,6 +36,7 @@ __all__ = [
     "choose",
     "gathered",
     "person_id",
+    "same_as",
 ]
 
 NEAR = 0.5
@@ -93,7 +94,7 @@ class FaceMemory(Protocol):
         ...
 
     def deciding(self, owner: str) -> AbstractContextManager[None]:
-        """Held from a search to `remember`: two new faces of one stranger must not found two persons."""
+        """Held from a search to `remember` by the threads of a process; between processes `remember` decides."""
         ...
 
     def near(self, owner: str, asset: str, vectors: bytes) -> Sequence[Sequence[Neighbour]]:
@@ -104,8 +105,10 @@ class FaceMemory(Protocol):
         """
         ...
 
-    def remember(self, owner: str, asset: str, vectors: bytes, people: Mapping[int, str]) -> None:
-        """From now on the faces of an asset are found by `near`."""
+    def remember(self, owner: str, asset: str, sealed: str, vectors: bytes, people: Mapping[int, str]) -> bool:
+        """From now on the faces of an asset are found by every process's `near`. False, and nothing changed, when
+        another process has remembered something since the last `near`: what it decided may be what was missing here,
+        as two new faces of one stranger must not found two persons."""
         ...
 
     def person(self, owner: str, person: str) -> Person:
@@ -204,6 +207,19 @@ def gathered(
         if len(kept) >= least:
             found.append(kept)
     return found
+
+
+def same_as(person: str, near: Sequence[Sequence[Neighbour]]) -> str | None:
+    """Who a person is that was founded too early: to whom each of its faces would be given if it came only now.
+
+    Args:
+        near: known faces near to each of its faces, its own among them.
+    """
+    found: set[str | None] = set()
+    for neighbours in near:
+        chosen = choose([[each for each in neighbours if each.person != person]], lambda *_: False)
+        found.add(chosen[0].person if chosen else None)
+    return found.pop() if len(found) == 1 else None
 
 
 def _apart(one: Sequence[float], other: Sequence[float]) -> float:

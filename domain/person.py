@@ -48,6 +48,7 @@ class Person(Struct, frozen=True):
     now: Decided = Decided()
     past: tuple[Decided, ...] = ()  # what held before each decision that holds, the newest last
     forgotten: bool = False
+    told: bool = False  # whether anybody has said something of it, taken back or not: then nothing automatic merges it
 
     @property
     def known(self) -> bool:
@@ -83,12 +84,13 @@ def evolve(person: Person, event: Event) -> Person:
         case PersonSplit():
             now = structs.replace(now, apart=(*now.apart, event.off), split=event.off)
         case PersonDecisionUndone() if person.past:
-            return structs.replace(person, now=person.past[-1], past=person.past[:-1])
+            return structs.replace(person, now=person.past[-1], past=person.past[:-1], told=True)
         case PersonForgotten():
             return structs.replace(person, now=Decided(), past=(), forgotten=True)
         case _:
             return person
-    return structs.replace(person, now=now, past=(*person.past, person.now))
+    told = person.told or not (isinstance(event, PersonsMerged) and event.by == "cluster")
+    return structs.replace(person, now=now, past=(*person.past, person.now), told=told)
 
 
 def name(person: Person, said: str) -> Sequence[Event]:

@@ -6,7 +6,7 @@ the order of the steps. A new step is one entry here and one function in `steps/
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 
 from msgspec import Struct
@@ -34,12 +34,18 @@ IMAGES: frozenset[Kind] = frozenset(("image",))
 VIDEOS: frozenset[Kind] = frozenset(("video",))
 
 
+def _has_words(event: Event) -> bool:
+    """Whether there is anything to embed. Where words went away, the step `metadata` asks for the embedding by name."""
+    return not isinstance(event, MetadataExtracted) or bool(event.description or event.keywords)
+
+
 class Step(Struct, frozen=True, kw_only=True):
     """One kind of work on an asset."""
 
     name: str
     version: int  # raise it when the same bytes would give another result
     follows: Mapping[type[Event], frozenset[Kind]]  # after which events it is due, for which kinds of asset
+    wants: Callable[[Event], bool] | None = None  # of the events that it follows, those that say something for it
     parallel: bool = False  # one run for each of the event's `parts`, side by side, under "name:0000", "name:0001" ...
     max_attempts: int = 5
     first_delay_seconds: float = 2.0  # before the second attempt; each further wait is three times longer
@@ -65,7 +71,7 @@ PIPELINE: tuple[Step, ...] = (
     Step(name="duplicates", version=1, follows={FingerprintComputed: ALL_KINDS}, max_attempts=9),  # waits for a replay
     Step(name="tags", version=1, follows={RenditionsGenerated: ALL_KINDS}),
     Step(name="moderation", version=1, follows={RenditionsGenerated: ALL_KINDS}),
-    Step(name="embed", version=1, follows={AssetTagged: ALL_KINDS}),
+    Step(name="embed", version=1, follows={AssetTagged: ALL_KINDS, MetadataExtracted: ALL_KINDS}, wants=_has_words),
     Step(name="faces", version=1, follows={RenditionsGenerated: ALL_KINDS}),
     Step(name="identify", version=1, follows={FacesDetected: ALL_KINDS}, max_attempts=9),  # waits for a replay
     Step(name="transcode", version=1, follows={VideoAnalyzed: VIDEOS}),
@@ -92,7 +98,8 @@ def steps_after(event: Event) -> tuple[Step, ...]:
     if isinstance(event, ReprocessRequested):
         step = step_named(event.step)
         return (step,) if step else ()
-    return _after(type(event), event.kind if isinstance(event, FileValidated) else None)
+    following = _after(type(event), event.kind if isinstance(event, FileValidated) else None)
+    return tuple(step for step in following if step.wants is None or step.wants(event))
 
 
 @cache

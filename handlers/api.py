@@ -1,4 +1,4 @@
-"""The HTTP API: gallery, one asset and its audit, status, what failed, and links to upload with.
+"""The HTTP API: gallery, search, one asset and its audit, status, what failed, and links to upload with.
 
 Whose vault it is follows from the token's `sub` alone, which API Gateway has verified; nothing in a request can name
 another owner. Errors are problem documents (RFC 9457).
@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Callable
+from datetime import date
 from typing import Any, TypeVar
 
 import msgspec
@@ -19,9 +20,12 @@ from domain.asset import Asset, asset_stream, fold
 from domain.errors import InvalidInput, NotFound, PhotoVaultError, ViewUnavailable
 from domain.notification_events import Channel
 from domain.pipeline import STEPS
+from domain.ports import SearchIndex
+from domain.query import parse
 from handlers.observe import count, logger, observed
 from handlers.shared import masked, router
 from photovault import contacts, sharing
+from photovault.answering import answer, begun
 from photovault.auditing import life_of
 from photovault.aws.cloud import Cloud, cloud, is_owner
 from projections.notifications import Contacts
@@ -131,6 +135,45 @@ def failed() -> Response[str]:
     return _json({"items": items, "cursor": page.cursor})
 
 
+@app.get("/search")
+def search() -> Response[str]:
+    """Pictures that `q` finds (docs/search.md), the best first: `today` (what "last summer" is seen from: 2019-06-21),
+    `limit`, `cursor`, `words_only` and `explain` (yes)."""
+    vault, owner = cloud(), _owner()
+    query = parse(_query("q") or "", _today(vault))
+    if any(each.field == "person" for each in query.filters):
+        raise InvalidInput("person: can't be asked here: nobody is looked for in pictures on AWS")
+    results = answer(
+        vault,
+        _index(vault),
+        owner,
+        query,
+        _link(vault),
+        limit=_limit(),
+        cursor=_query("cursor"),
+        lexical=_query("words_only") == "yes",
+        explain=_query("explain") == "yes",
+    )
+    found = results.found
+    return _json(
+        {
+            "items": results.items,
+            "total": found.total,
+            "facets": found.facets,
+            "corrected": found.corrected,
+            "semantic": results.semantic,
+            "cursor": found.cursor,
+        }
+    )
+
+
+@app.get("/suggest")
+def suggest() -> Response[str]:
+    """Tags, places, cameras and keywords that begin with `q`, the most frequent first; `limit`."""
+    vault, owner = cloud(), _owner()
+    return _json({"items": begun(vault, _index(vault), owner, _query("q") or "", _limit())})
+
+
 @app.post("/uploads")
 def upload() -> Response[str]:
     """A link to PUT one file to, for 15 minutes: {"name": "IMG_1.jpg"} gives {"url", "key", "expires_in_s"}."""
@@ -206,10 +249,10 @@ def prefer(contact: str) -> Response[str]:
 def _foreseen(error: PhotoVaultError) -> Response[str]:
     if isinstance(error, InvalidInput):
         return _problem(400, "Bad request", str(error))
+    if isinstance(error, ViewUnavailable):
+        return _problem(503, "Not available yet", "the view is being built, or busy: try again in a minute")
     if isinstance(error, NotFound):
         return _problem(404, "Not found", str(error))
-    if isinstance(error, ViewUnavailable):
-        return _problem(503, "Not available yet", "the view is being built: try again in a minute")
     logger.exception("a request failed")
     return _problem(500, "Internal error", "the request failed; its id is in the log")
 
@@ -277,12 +320,28 @@ def _limit() -> int:
     return int(text)
 
 
+def _index(vault: Cloud) -> SearchIndex:
+    if vault.index is None:
+        raise NotFound("there is no search here: the deployment's OpenSearch is switched off")
+    return vault.index
+
+
+def _today(vault: Cloud) -> date:
+    text = _query("today")
+    try:
+        return date.fromisoformat(text) if text else vault.clock().date()
+    except ValueError as error:
+        raise InvalidInput("today is a date such as 2019-06-21") from error
+
+
 def _link(vault: Cloud) -> Callable[[str], str]:
     return lambda blob: vault.blobs.url(blob, LINK_SECONDS)
 
 
 def _original(vault: Cloud, state: Asset) -> str | None:
     if state.uploaded is None or state.validated is None or state.quarantined is not None:
+        return None
+    if state.trashed_at is not None:
         return None
     if state.shown == "hold" or not vault.settings.serving.allows(state.validated.scan.status):
         return None

@@ -2,6 +2,10 @@
 
     code/                           the project's own packages, the same for every function
     core/ arrays/ pictures/ ...       layers: what they import, pinned by constraints.txt, as Linux wheels
+    models-tags/ models-faces/ ...    layers: models, from the folder that `photovault models install` fills
+
+Models that are not there yet are installed first; `--without-models` makes these layers empty, and the steps that ask
+for them say that they were skipped.
 
 AWS unpacks a function and its layers side by side and takes 250 MB together; `--check` fails above it. Needs uv
 (constraints-tools.txt), because pip judges a requirement's markers by the Python that runs it, not by Lambda's.
@@ -14,11 +18,14 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
+from adapters.ml.store import ModelStore
 from infrastructure import cfn
 from infrastructure.packages import LAYERS, ROOT, RUNTIME, Layer, code_files, requirements
+from photovault.config import models_folder
 
 TARGET = ROOT / "build" / "lambda"
 LIMIT_BYTES = 250 * 1024 * 1024
@@ -40,25 +47,29 @@ KEPT_SERVICES = {
     "sts",
 }
 """Of botocore's descriptions of 400 services (22 MB), those of services that functions call, or are about to."""
-_PRUNED = ("__pycache__", "tests", "bin", "*.pyi", "*.pyx", "*.pxd", "*.a", ".lock")
+_PRUNED = ("__pycache__", "tests", "bin", "*.pyi", "*.pyx", "*.pxd", "*.c", "*.a", ".lock")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Build, print the table; 1 when a function is over the limit and `--check` was given."""
     parser = argparse.ArgumentParser(prog="infrastructure.build", description="Build Lambda packages and layers.")
     parser.add_argument("--check", action="store_true", help="fail when a function is over AWS's limit")
+    parser.add_argument("--without-models", action="store_true", help="leave the models out of their layers")
     asked = parser.parse_args(arguments)
-    build(TARGET)
+    build(TARGET, models=not asked.without_models)
     totals = unpacked(sizes(TARGET), function_layers(cfn.load()))
     sys.stdout.write(table(sizes(TARGET), totals))
     return int(asked.check and bool(faults(totals, function_layers(cfn.load()))))
 
 
-def build(target: Path) -> None:
+def build(target: Path, *, models: bool = True) -> None:
     """Make everything anew.
 
+    Args:
+        models: whether the layers for models hold them.
     Raises:
         CalledProcessError: uv could not resolve or fetch something; it has said why.
+        PhotoVaultError: a model can't be had.
     """
     shutil.rmtree(target, ignore_errors=True)
     for path, name in code_files():
@@ -68,7 +79,10 @@ def build(target: Path) -> None:
     wanted = requirements()
     pins: dict[str, set[str]] = {}
     for layer in LAYERS:
-        pins[layer.name] = _pins([wanted[name] for name in sorted(layer.brings) if name in wanted])
+        if layer.models:
+            _place_models(layer.models if models else (), target / layer.name / "models")
+            continue
+        pins[layer.name] = _pins([wanted[name] for name in sorted(layer.brings) if name in wanted], layer.without)
         own = pins[layer.name].difference(*(pins[below] for below in layer.beneath))
         _install(layer, own, target / layer.name / "python")
 
@@ -129,10 +143,27 @@ def table(measured: Mapping[str, int], totals: Mapping[str, int]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _pins(wanted: Sequence[str]) -> set[str]:
-    """Everything that these need, as `name==version`."""
+def _place_models(names: Sequence[str], place: Path) -> None:
+    """Models as `adapters.ml.store.ModelStore` finds them in a function; a layer can't be empty, so a line says why."""
+    place.mkdir(parents=True)
+    if not names:
+        (place / "README").write_text("built with --without-models\n", encoding="utf-8")
+        return
+    store = ModelStore(models_folder())
+    store.install(names, on_part=lambda part: print(f"models: fetching {part}", file=sys.stderr))  # noqa: T201
+    for model in store.models(names):
+        (place / model.folder).mkdir()
+        for name in model.files:
+            shutil.copyfile(store.path(model.name, name), place / model.folder / name)
+
+
+def _pins(wanted: Sequence[str], without: Collection[str] = ()) -> set[str]:
+    """Everything that these need, as `name==version`; what is left out brings nothing of its own."""
     command = ["pip", "compile", "--quiet", "--no-header", "--no-annotate", "--constraints", "constraints.txt"]
-    compiled = _uv(*command, *_for_lambda(), "-", given="\n".join(wanted))
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as left_out:
+        left_out.write("".join(f"{name}\n" for name in sorted(without)))
+        left_out.flush()
+        compiled = _uv(*command, *_for_lambda(), "--excludes", left_out.name, "-", given="\n".join(wanted))
     return {line.split(";")[0].strip() for line in compiled.splitlines() if line and not line.startswith("#")}
 
 

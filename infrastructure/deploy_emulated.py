@@ -21,6 +21,7 @@ from infrastructure import cfn
 from infrastructure.emulate import emulated, packaged
 from infrastructure.emulator import session
 from infrastructure.packages import LAYERS, ROOT, code_files, zipped
+from photovault.config import models_folder
 
 STACK = "photovault"
 _PACKAGES = "photovault-packages"
@@ -62,7 +63,7 @@ def deploy(
     s3.put_object(Bucket=_PACKAGES, Key=code_key, Body=code)
     s3.put_object(Bucket=_PACKAGES, Key="empty-layer.zip", Body=_empty_layer())
     empty = {layer.name: f"s3://{_PACKAGES}/empty-layer.zip" for layer in LAYERS}
-    body = emulated(packaged(cfn.load(template), f"s3://{_PACKAGES}/{code_key}", empty), given)
+    body = emulated(packaged(cfn.load(template), f"s3://{_PACKAGES}/{code_key}", empty), given, models_folder())
     s3.put_object(Bucket=_PACKAGES, Key="template.json", Body=json.dumps(body).encode())
     cloudformation = clients.client("cloudformation", endpoint_url=endpoint)
     return _apply(cloudformation, f"{STACK}-{stage}", f"{endpoint}/{_PACKAGES}/template.json", given)

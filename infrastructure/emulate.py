@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 
@@ -23,17 +23,21 @@ def packaged(template: Mapping[str, Any], code_uri: str, layer_uris: Mapping[str
     return changed
 
 
-def emulated(template: Mapping[str, Any], parameters: Mapping[str, str]) -> dict[str, Any]:
-    """The template for ministack 1.5.33. One change: a mapping's maximum concurrency is a number, not a reference.
+def emulated(template: Mapping[str, Any], parameters: Mapping[str, str], models: Path) -> dict[str, Any]:
+    """The template for ministack 1.5.33. Two changes: a mapping's maximum concurrency is a number, not a reference, and
+    models are in a folder of this machine, as layers are empty there.
 
     A reference to a number comes out as text there (CloudFormation turns it into a number), and the comparison with
-    text ends the poller of all queues.
+    text ends the poller of all queues. What is capped under a condition is not capped there.
     """
     changed: dict[str, Any] = copy.deepcopy(dict(template))
+    changed["Globals"]["Function"]["Environment"]["Variables"]["PHOTOVAULT_MODELS"] = str(models)
     values = {name: parameter.get("Default") for name, parameter in changed["Parameters"].items()} | dict(parameters)
     for resource in changed["Resources"].values():
         for event in resource.get("Properties", {}).get("Events", {}).values():
             scaling = event["Properties"].get("ScalingConfig")
-            if scaling:
+            if scaling and "Fn::If" in scaling:
+                del event["Properties"]["ScalingConfig"]
+            elif scaling:
                 scaling["MaximumConcurrency"] = int(values[scaling["MaximumConcurrency"]["Ref"]])
     return changed

@@ -16,32 +16,78 @@ RUNTIME = "3.13"
 
 NOT_ON_LAMBDA = {"photovault/cli", "photovault/cost", "photovault/__main__.py", "photovault/aws/stacks.py"}
 """The command line stays at home, and what it alone needs (`AT_HOME`)."""
-AT_HOME = {"typer", "rich"}
+AT_HOME = {"typer", "rich", "scikit-learn"}
 
 
 class Layer(Struct, frozen=True):
     """One layer: requirements of pyproject.toml that it brings, on top of layers that are always there with it."""
 
     name: str
-    brings: frozenset[str]
+    brings: frozenset[str] = frozenset()
     beneath: tuple[str, ...] = ()
+    about: str = ""
     stripped: bool = False  # of symbols that nobody needs to run it; some wheels do not load any more after it
+    without: frozenset[str] = frozenset()  # requirements of requirements that the code never comes to
+    models: tuple[str, ...] = ()  # of adapters/ml/catalogue.py, unpacked to /opt/models
 
 
 LAYERS: tuple[Layer, ...] = (
     Layer(
         "core",
         frozenset({"msgspec", "argon2-cffi", "tzdata", "boto3", "pynamodb", "aws-lambda-powertools", "aws-xray-sdk"}),
+        about="boto3, PynamoDB, Powertools, msgspec, argon2, zones' rules: what every function imports",
     ),
-    Layer("arrays", frozenset({"numpy"}), ("core",)),
-    Layer("pictures", frozenset({"pillow", "pillow-heif", "pylibjxl", "rawpy"}), ("core", "arrays")),
-    Layer("vips", frozenset({"pyvips", "pyvips-binary"}), ("core",)),
-    Layer("video", frozenset({"av"}), ("core",), stripped=True),
-    Layer("places", frozenset({"timezonefinder"}), ("core", "arrays")),
+    Layer("arrays", frozenset({"numpy"}), ("core",), about="NumPy"),
+    Layer(
+        "pictures",
+        frozenset({"pillow", "pillow-heif", "pylibjxl", "rawpy"}),
+        ("core", "arrays"),
+        about="Pillow, libheif, libjxl, LibRaw",
+    ),
+    Layer("vips", frozenset({"pyvips", "pyvips-binary"}), ("core",), about="libvips"),
+    Layer("video", frozenset({"av"}), ("core",), stripped=True, about="PyAV with its FFmpeg"),
+    Layer("places", frozenset({"timezonefinder"}), ("core", "arrays"), about="the map of time zones"),
+    Layer("inference", frozenset({"onnxruntime", "pillow"}), ("core", "arrays"), about="ONNX Runtime, Pillow"),
+    Layer(
+        "words",
+        frozenset({"tokenizers"}),
+        ("core",),
+        without=frozenset({"huggingface-hub"}),
+        about="words to tokens",
+    ),
+    Layer("search", frozenset({"opensearch-py"}), ("core",), about="the client of OpenSearch"),
+    Layer("clusters", frozenset({"hdbscan"}), ("core", "arrays"), about="clusters of times, places and faces"),
+    Layer("sealing", frozenset({"cryptography"}), ("core",), about="AES"),
+    Layer("nearest", frozenset({"usearch"}), ("core", "arrays"), about="the graph of nearest vectors"),
+    Layer(
+        "models-tags",
+        beneath=("core", "inference"),
+        models=("efficientnet-lite0", "nanodet"),
+        about="models for labels, and for things with boxes",
+    ),
+    Layer(
+        "models-moderation",
+        beneath=("core", "inference"),
+        models=("open-nsfw",),
+        about="the model for sensitive content",
+    ),
+    Layer(
+        "models-faces",
+        beneath=("core", "inference"),
+        models=("mtcnn", "dlib-face-resnet"),
+        about="models that find faces and tell them apart",
+    ),
+    Layer(
+        "models-words",
+        beneath=("core", "inference", "words"),
+        models=("minilm-l6-v2", "efficientnet-lite0"),
+        about="the model for texts, and the labels' own",
+    ),
 )
-"""One layer with everything would pass AWS's 250 MB; so a function gets only what its step imports."""
+"""One layer with everything would pass AWS's 250 MB; so a function gets only what its step imports. What a picture's
+vector says in words is in the last layer of the classifier: so `models-words` holds that one, too."""
 
-EXTRAS = ("media", "aws")
+EXTRAS = ("media", "aws", "ml", "faces", "memories")
 """The optional dependencies of pyproject.toml that run on Lambda."""
 
 

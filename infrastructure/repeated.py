@@ -14,6 +14,7 @@ from pathlib import Path
 from textwrap import dedent, indent
 
 from infrastructure import cfn
+from infrastructure.packages import LAYERS, RUNTIME, Layer
 from infrastructure.steps import LEAST_STORAGE_MB, STEPS, VISIBILITY_FACTOR, StepShape
 from projections import PROJECTIONS
 
@@ -109,6 +110,27 @@ def _keys(depth: str, sort: str) -> list[str]:
     ]
 
 
+# --- layers ----------------------------------------------------------------------------------------------------------
+
+
+def _layers() -> str:
+    return _joined(map(_layer, LAYERS))
+
+
+def _layer(layer: Layer) -> str:
+    return f"""
+{_logical(layer.name)}Layer:
+  Type: AWS::Serverless::LayerVersion
+  Properties:
+    LayerName: !Sub photovault-${{Stage}}-{layer.name}
+    Description: "{layer.about}"
+    ContentUri: build/lambda/{layer.name}/
+    CompatibleRuntimes: [python{RUNTIME}]
+    CompatibleArchitectures: [x86_64]
+    RetentionPolicy: Delete
+"""
+
+
 # --- steps -----------------------------------------------------------------------------------------------------------
 
 
@@ -149,12 +171,15 @@ def _functions() -> str:
 
 def _role(step: StepShape) -> str:
     own = _logical(step.name)
+    denials = ["!Ref HistoryIsAppendOnly"]
+    if not any(kind.startswith("face-") for kind in step.documents):
+        denials.append("!Ref FacesStaySealed")
     head = f"""
 {own}Role:
   Type: AWS::IAM::Role
   Properties:
     AssumeRolePolicyDocument: {_ASSUMED}
-    ManagedPolicyArns: [!Ref HistoryIsAppendOnly]
+    ManagedPolicyArns: [{", ".join(denials)}]
     Policies:
       - PolicyName: {step.name}
         PolicyDocument:
@@ -221,20 +246,40 @@ def _statements(step: StepShape, own: str) -> list[str]:
         """
     )
     if step.views:
-        arn = "arn:${AWS::Partition}:dynamodb:${AWS::Region}:${AWS::AccountId}:table/photovault-${Stage}-view-"
-        tables = "".join(f"\n            - !Sub {arn}{view}_g*" for view in step.views)
         found.append(
             f"""
             - Sid: ReadAndWriteViews
               Effect: Allow
               Action: [dynamodb:GetItem, dynamodb:BatchGetItem, dynamodb:PutItem, dynamodb:UpdateItem, dynamodb:Query]
-              Resource:{tables.replace("            - ", "                - ")}
+              Resource:{_tables_of(step.views)}
             - Sid: Checkpoints
               Effect: Allow
               Action: [dynamodb:GetItem, dynamodb:Query, dynamodb:UpdateItem, dynamodb:DeleteItem]
               Resource: !GetAtt CheckpointTable.Arn
             """
         )
+    if step.reads:
+        found.append(
+            f"""
+            - Sid: ReadViews
+              Effect: Allow
+              Action: [dynamodb:BatchGetItem, dynamodb:Query]
+              Resource:{_tables_of(step.reads)}
+            """
+        )
+    documents = dict(step.documents) | ({"budget": "write"} if step.asks else {})
+    for right, actions in _ON_DOCUMENTS.items():
+        kinds = [kind for kind in documents if right == "read" or documents[kind] == "write"]
+        if kinds:
+            found.append(
+                f"""
+                - Sid: {right.capitalize()}Documents # of these kinds alone: they are the table's partition keys
+                  Effect: Allow
+                  Action: [{", ".join(actions)}]
+                  Resource: !GetAtt CheckpointTable.Arn
+                  Condition: {{"ForAllValues:StringEquals": {{dynamodb:LeadingKeys: [{", ".join(kinds)}]}}}}
+                """
+            )
     if step.asks:
         found.append(
             f"""
@@ -242,13 +287,18 @@ def _statements(step: StepShape, own: str) -> list[str]:
               Effect: Allow
               Action: [{", ".join(f"rekognition:{action}" for action in step.asks)}]
               Resource: "*"
-            - Sid: Budget
-              Effect: Allow
-              Action: [dynamodb:GetItem, dynamodb:UpdateItem]
-              Resource: !GetAtt CheckpointTable.Arn
             """
         )
     return found
+
+
+_ON_DOCUMENTS = {"read": ("dynamodb:GetItem",), "write": ("dynamodb:UpdateItem", "dynamodb:DeleteItem")}
+
+
+def _tables_of(views: Sequence[str]) -> str:
+    """ARNs of all generations of these views, as deep as a policy's resources stand."""
+    arn = "arn:${AWS::Partition}:dynamodb:${AWS::Region}:${AWS::AccountId}:table/photovault-${Stage}-view-"
+    return "".join(f"\n                - !Sub {arn}{view}_g*" for view in views)
 
 
 def _logs(step: StepShape) -> str:
@@ -266,7 +316,9 @@ def _function(step: StepShape) -> str:
     layers = ", ".join(f"!Ref {_logical(layer)}Layer" for layer in ("core", *step.layers))
     storage = f"\n    EphemeralStorage: {{Size: {step.storage_mb}}} # {step.storage_why}"
     storage = storage if step.storage_mb > LEAST_STORAGE_MB else ""
-    scaling = "\n          ScalingConfig: {MaximumConcurrency: !Ref MaxConcurrency}" if step.capped else ""
+    cap = "{MaximumConcurrency: !Ref MaxConcurrency}"
+    cap = f"!If [{step.cap_if}, {cap}, !Ref AWS::NoValue]" if step.cap_if else cap
+    scaling = f"\n          ScalingConfig: {cap}" if step.capped or step.cap_if else ""
     return f"""
 {own}Function:
   Type: AWS::Serverless::Function
@@ -327,6 +379,7 @@ def _filter(own: str, when: str, what: str, metric: str, limit: int, about: str)
 
 _PARTS: dict[str, Callable[[], str]] = {
     "views": _views,
+    "layers": _layers,
     "the steps' queues": _queues,
     "ARNs of the steps' queues": _queue_arns,
     "steps": _functions,

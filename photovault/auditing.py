@@ -14,8 +14,10 @@ from domain.commits import Recorded
 from domain.events import (
     AssetEmbedded,
     AssetProcessed,
+    AssetRestored,
     AssetSeenAgain,
     AssetTagged,
+    AssetTrashed,
     AssetUploaded,
     ChunkEncoded,
     ChunksEncoded,
@@ -30,6 +32,7 @@ from domain.events import (
     FacesErased,
     FacesIdentified,
     FaceUnassigned,
+    FavouriteSet,
     FileQuarantined,
     FileValidated,
     FingerprintComputed,
@@ -41,6 +44,7 @@ from domain.events import (
     Outcome,
     PlaceResolved,
     PosterExtracted,
+    QualityScored,
     RenditionsGenerated,
     ReprocessRequested,
     Scan,
@@ -56,6 +60,7 @@ from domain.events import (
     VideoAnalyzed,
     VideoTranscoded,
 )
+from domain.memory_events import MemoryCreated, MemoryDismissed, MemoryRestored, MemoryRetired, MemoryRevised
 from photovault.auditing_sharing import describe_sharing
 
 
@@ -242,11 +247,40 @@ def describe(event: Event) -> str:
             return f"nothing more is due: {event.state.replace('_', ' ')}"
         case ReprocessRequested():
             return f"{event.step} is to run again: {event.reason}"
+        case FavouriteSet():
+            return "a favourite" if event.favourite else "no favourite any more"
+        case AssetTrashed() | AssetRestored():
+            return event.reason
         case HistorySealed():
             return f"{event.streams:,} streams under Merkle root {event.root}"
         case ContentClaimed():
             return f"the content of asset {event.asset}"
+        case QualityScored():
+            return (
+                f"sharpness {event.sharpness:.1f}, brightness {event.exposure:.0%}, contrast {event.contrast:.0%}, "
+                f"{event.resolution:.1f} megapixels"
+            )
+        case MemoryCreated() | MemoryRevised() | MemoryRetired() | MemoryDismissed() | MemoryRestored():
+            return describe_memory(event)
     return describe_sharing(event)
+
+
+def describe_memory(
+    event: MemoryCreated | MemoryRevised | MemoryRetired | MemoryDismissed | MemoryRestored,
+) -> str:
+    """What an event says of a memory."""
+    match event:
+        case MemoryCreated():
+            return f"{event.title}: {len(event.members)} pictures, {len(event.pictures)} of them shown"
+        case MemoryRevised():
+            moved = f": {len(event.added)} more, {len(event.removed)} fewer" if event.added or event.removed else ""
+            return f"{event.title}: {', '.join(event.changes)} changed{moved}"
+        case MemoryRetired():
+            return f"{event.reason}{f'; see {event.into}' if event.into else ''}"
+        case MemoryDismissed():
+            return "the owner does not want to see it"
+        case _:
+            return "the owner wants to see it again"
 
 
 def _plan(event: TranscodePlanned) -> str:

@@ -1,5 +1,6 @@
-"""The periodic look at the faces that are nobody's: first whether somebody near has come since, then whether many of
-them together are a person (HDBSCAN). What is somebody's already stays so: nothing automatic moves a face."""
+"""The periodic look: whether people are one who were founded apart (`merging.py`); then at the faces that are nobody's,
+whether somebody near has come since, and whether many of them together are a person (HDBSCAN). What is somebody's stays
+so: nothing automatic moves a face."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from msgspec import Struct
 
+from adapters.ml.density import density_clusters
 from adapters.ml.nearest import vectors_of
 from domain.asset import Asset, asset_stream, fold
 from domain.commits import Cause, derive_id
@@ -15,6 +17,7 @@ from domain.errors import ConflictError
 from domain.events import Event, FaceAssigned
 from domain.faces import DIMENSIONS
 from domain.people import Neighbour, choose, gathered, person_id
+from photovault.merging import merge_found
 from photovault.vault import Vault
 from steps.identify import root
 
@@ -33,6 +36,7 @@ class Clustered(Struct, frozen=True):
     assigned: int
     people: int
     left: int
+    merged: int = 0
 
 
 class _Loose(Struct, frozen=True):
@@ -45,12 +49,13 @@ def cluster_faces(vault: Vault) -> Clustered:
     """Look at the owner's faces that are nobody's.
 
     Cost:
-        One search a face; HDBSCAN on what is left of them.
+        One search a face, also of people with few faces; HDBSCAN on what is left of them.
     """
     owner = vault.settings.owner
     key = vault.people.key(owner)
     if key is None:
         return Clustered(0, 0, 0)
+    merged = merge_found(vault.store, vault.people, owner)  # first: the view does not yet show what comes below
     loose = _loose(vault, key)
     assigned, rest = 0, []
     by_asset: dict[str, list[_Loose]] = {}
@@ -70,7 +75,7 @@ def cluster_faces(vault: Vault) -> Clustered:
         made = sum(_assign(vault, each.asset, each.face, person) for each in group)
         assigned += made
         people += made > 0
-    return Clustered(assigned, people, len(loose) - assigned)
+    return Clustered(assigned, people, len(loose) - assigned, merged)
 
 
 def _loose(vault: Vault, key: str) -> list[_Loose]:
@@ -105,14 +110,12 @@ def _give_near(
 def _groups(loose: Sequence[_Loose]) -> list[list[_Loose]]:
     if len(loose) < 2 * LEAST_FACES:
         return []
-    from sklearn.cluster import HDBSCAN
-
     vectors = np.concatenate([vectors_of(each.vector) for each in loose])
     rows: list[list[float]] = vectors.tolist()
-    labels = HDBSCAN(min_cluster_size=LEAST_FACES, copy=True).fit_predict(vectors)
+    labels = density_clusters(vectors, metric="euclidean", min_cluster_size=LEAST_FACES).labels
     return [
         [loose[i] for i in members]
-        for members in gathered([int(each) for each in labels], [each.asset for each in loose], rows, LEAST_FACES)
+        for members in gathered(labels.tolist(), [each.asset for each in loose], rows, LEAST_FACES)
     ]
 
 

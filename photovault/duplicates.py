@@ -93,6 +93,7 @@ def _together(vault: Vault, table: ViewTable, start: Row) -> tuple[dict[str, _As
         unknown = list(dict.fromkeys(b for named in beyond.values() for b in named if b not in reached))
         rows = vault.views.get(table, [(vault.settings.owner, name) for name in unknown])
         known = {row.key: _asset(row) for row in rows if row is not None and not row.deleted}
+        known = {name: asset for name, asset in known.items() if not _fold.in_trash(asset.state)}
         frontier = []
         for a, b in ((a, b) for a, named in beyond.items() for b in named):
             other = reached.get(b) or known.get(b)

@@ -1,18 +1,20 @@
 """An owner's faces on any event store, view store and blob store: agreement, key, sealed vectors, and who is near.
 
-The graph of vectors is built in memory at the first search, from the view `faces` and the sealed blobs; it is dropped
-when the key changes. Keys are documents in `Checkpoints`: what is in the history is never changed, and a key must be
-destroyable (docs/adr/0014-faces-are-sealed.md).
+Who is near is asked of an index that all processes share (`face_index.py`); what a process holds of it in memory is
+dropped when the key changes. Keys are documents in `Checkpoints`: what is in the history is never changed, and a key
+must be destroyable (docs/adr/0014-faces-are-sealed.md).
 """
 
 from __future__ import annotations
 
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-from adapters.ml.nearest import FaceGraph, vectors_of
+from adapters.ml.nearest import vectors_of
 from adapters.ml.sealing import KEY_BYTES, new_key, seal, unseal
 from domain.commits import NEW, Cause, derive_id
 from domain.errors import ConflictError, NotFound
@@ -21,27 +23,25 @@ from domain.eventstore import EventStore, utc_now
 from domain.people import FAR, NEIGHBOURS, Neighbour, agreement, agreement_stream
 from domain.person import Person, fold, person_stream
 from domain.ports import BlobStore, Checkpoints, ViewStore
+from photovault.face_index import KIND as INDEX
+from photovault.face_index import FaceIndex, Remembered
 from projections.generations import Generations
 from projections.people import Faces, Shown
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 __all__ = ["KeptFaces"]
 
 _KIND = "face-key"
 _PAGE = 1000
+_OWNERS = 8  # whose index a process holds in memory, the last ones asked for
 _fold = Faces()
 
 
-class _Known:
-    """One owner's graph, with what this process has decided and the view may not show yet."""
-
-    def __init__(self, key: str) -> None:
-        self.key = key
-        self.graph = FaceGraph()
-        self.people: dict[str, Mapping[int, str]] = {}
-
-
 class KeptFaces:
-    """`domain.people.FaceMemory`. Safe to share between threads; one process works on an owner's faces at a time."""
+    """`domain.people.FaceMemory`. Safe to share between threads, and beside others of its kind over the same stores."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class KeptFaces:
         self._checkpoints = checkpoints
         self._blobs = blobs
         self._generations = Generations(views, checkpoints, (Faces(),), clock)
-        self._known: dict[str, _Known] = {}
+        self._known: OrderedDict[str, tuple[str, FaceIndex]] = OrderedDict()  # by owner, with the id of the key
         self._locks: dict[str, threading.RLock] = {}
         self._lock = threading.Lock()
 
@@ -102,6 +102,7 @@ class KeptFaces:
         if self._checkpoints.load(_KIND, _name(owner, key)) is not None:
             self._checkpoints.save(_KIND, _name(owner, key), bytes(KEY_BYTES), expected=None)
         self._checkpoints.delete(_KIND, _name(owner, key))
+        self._checkpoints.delete(INDEX, _name(owner, key))
         purge = getattr(self._checkpoints, "purge", None)
         if purge is not None:
             purge()
@@ -140,56 +141,55 @@ class KeptFaces:
     def near(self, owner: str, asset: str, vectors: bytes) -> Sequence[Sequence[Neighbour]]:
         """See `FaceMemory.near`."""
         with self.deciding(owner):
-            known = self._load(owner)
-            if known is None:
+            index = self._load(owner)
+            if index is None:
                 return [() for _ in vectors_of(vectors)]
+            index.refresh()
             found = [
-                [each for each in known.graph.near(vector, NEIGHBOURS + 8) if each[0] != asset and each[2] <= FAR]
+                [each for each in index.near(asset, vector, NEIGHBOURS) if each[2] <= FAR]
                 for vector in vectors_of(vectors)
             ]
-        people = self._people(owner, known, {each[0] for neighbours in found for each in neighbours})
+            people = self._people(owner, index, {each[0] for neighbours in found for each in neighbours})
         return [
-            [
-                Neighbour(name, face, distance, people.get(name, {}).get(face))
-                for name, face, distance in neighbours[:NEIGHBOURS]
-            ]
+            [Neighbour(name, face, distance, people[name].get(face)) for name, face, distance in neighbours]
             for neighbours in found
         ]
 
-    def remember(self, owner: str, asset: str, vectors: bytes, people: Mapping[int, str]) -> None:
+    def remember(self, owner: str, asset: str, sealed: str, vectors: bytes, people: Mapping[int, str]) -> bool:
         """See `FaceMemory.remember`."""
         with self.deciding(owner):
-            known = self._load(owner)
-            if known is not None:
-                known.graph.put(asset, vectors_of(vectors))
-                known.people[asset] = dict(people)
+            index = self._load(owner)
+            return index is None or index.remember(Remembered(asset, sealed, dict(people)), vectors_of(vectors))
 
-    def _load(self, owner: str) -> _Known | None:
-        """The owner's graph, built when it is not there, or when the key has changed."""
+    def _load(self, owner: str) -> FaceIndex | None:
+        """The owner's index, another one when the key has changed; None without a key."""
         key = self.key(owner)
-        known = self._known.get(owner)
-        if key is None:
-            self._known.pop(owner, None)
-            return None
-        if known is None or known.key != key:
-            known = _Known(key)
-            self._fill(owner, known)
+        entry = self._checkpoints.load(_KIND, _name(owner, key)) if key is not None else None
+        with self._lock:
+            known = self._known.pop(owner, None)
+            if key is None or entry is None:
+                return None
+            if known is None or known[0] != key:
+                known = key, self._index(owner, key, entry.value)
             self._known[owner] = known
-        return known
+            while len(self._known) > _OWNERS:
+                self._known.popitem(last=False)
+            return known[1]
 
-    def _fill(self, owner: str, known: _Known) -> None:
-        entry = self._checkpoints.load(_KIND, _name(owner, known.key))
-        if entry is None:
-            return
-        assets, vectors = [], []
-        for state in self.shown(owner):
-            data = self._open(entry.value, owner, state.asset, known.key, state.sealed or "")
-            if state.key == known.key and data is not None:
-                assets.append(state.asset)
-                vectors.append(vectors_of(data))
-        known.graph.fill(assets, vectors)
+    def _index(self, owner: str, key: str, secret: bytes) -> FaceIndex:
+        def opened(picture: Remembered) -> NDArray[np.float32] | None:
+            data = self._open(secret, owner, picture.asset, key, picture.sealed)
+            return None if data is None else vectors_of(data)
 
-    def _people(self, owner: str, known: _Known, assets: set[str]) -> dict[str, Mapping[int, str]]:
+        def before() -> Iterator[Remembered]:
+            for state in self.shown(owner):
+                if state.key == key and state.sealed:
+                    people = {n: face.person for n, face in enumerate(state.faces) if face.person}
+                    yield Remembered(state.asset, state.sealed, people)
+
+        return FaceIndex(_name(owner, key), secret, self._checkpoints, self._blobs, opened, before)
+
+    def _people(self, owner: str, index: FaceIndex, assets: set[str]) -> dict[str, Mapping[int, str]]:
         """Whose the faces of some assets are: as the view says, and where it does not yet, as was just decided."""
         if not assets:
             return {}
@@ -198,8 +198,9 @@ class KeptFaces:
         people: dict[str, Mapping[int, str]] = {}
         for name, row in zip(names, self._views.get(table, [(owner, name) for name in names]), strict=True):
             state = _fold.decode(row.data) if row is not None and not row.deleted else Shown()
+            refused = {face for face, _ in state.rejected}
             said = {n: face.person for n, face in enumerate(state.faces) if face.person}
-            people[name] = said or known.people.get(name, {})
+            people[name] = said or {n: each for n, each in index.people(name).items() if n not in refused}
         return people
 
     def shown(self, owner: str) -> Iterator[Shown]:

@@ -24,6 +24,7 @@ from domain.commits import NEW, Cause, derive_id, to_us
 from domain.errors import ConflictError, InvalidInput, ViewUnavailable
 from domain.events import AssetUploaded
 from domain.media import Limits
+from photovault.keeping import trashed_ids
 from photovault.sidecars import Neighbours, attach_to, is_one
 from photovault.vault import Vault
 from projections.files import Place, path_key
@@ -53,6 +54,7 @@ class Report(Struct):
     sidecars: int = 0  # that belong to a file beside them; attached now or before
     refusals: list[Refusal] = []
     assets: list[str] = []  # ids of the assets that were added
+    in_trash: list[str] = []  # ids of the assets in the trash whose files were met again
 
 
 def find_files(paths: Sequence[Path]) -> Iterator[Path]:
@@ -76,12 +78,13 @@ def import_files(vault: Vault, paths: Iterable[Path], on_file: Callable[[], None
     """Import files, four at a time.
 
     Cost:
-        A known file: one row of a view. A new one: its bytes are read once and written once, and one append, which
-        shares its flush to disk with the others. A new sidecar: the same, and its asset's stream is read. One listing
-        a folder, and a second where sidecars are.
+        Once: the ids of what is in the trash. A known file: one row of a view. A new one: its bytes are read once and
+        written once, and one append, which shares its flush to disk with the others. A new sidecar: the same, and its
+        asset's stream is read. One listing a folder, and a second where sidecars are.
     """
     report = Report()
     files = iter(paths)
+    trashed = _trashed(vault)
     neighbours = Neighbours(_may_be_media)
     with ThreadPoolExecutor(_THREADS) as pool:
         while batch := [path.absolute() for path in islice(files, _BATCH)]:
@@ -108,6 +111,8 @@ def import_files(vault: Vault, paths: Iterable[Path], on_file: Callable[[], None
                     report.assets.append(result.asset)
                 else:
                     report.known += 1
+                    if result.asset in trashed:
+                        report.in_trash.append(result.asset)
                 on_file()
     return report
 
@@ -145,6 +150,13 @@ def _known_places(vault: Vault, paths: Sequence[Path]) -> list[Place | None]:
         return [None] * len(paths)
     rows = vault.views.get(table, [(vault.settings.owner, path_key(_text(path))) for path in paths])
     return [msgspec.msgpack.decode(row.data, type=Place) if row and not row.deleted else None for row in rows]
+
+
+def _trashed(vault: Vault) -> set[str]:
+    try:
+        return set(trashed_ids(vault))
+    except ViewUnavailable:
+        return set()
 
 
 def _import_file(vault: Vault, path: Path, known: Place | None) -> _Taken | Refusal:

@@ -1,32 +1,16 @@
-"""Search: a person's words to a page of pictures, each as its reader may see it, with why it is there."""
+"""Search on one machine: a person's words, whom they name, and the page of pictures that answers them."""
 
 from __future__ import annotations
 
 from datetime import date
-from typing import Any
-
-from msgspec import Struct, structs
 
 from domain.errors import InvalidInput
-from domain.ports import TextEmbedder
 from domain.query import Query, parse
-from domain.search import Found
+from photovault.answering import Results, answer, begun
 from photovault.people import find_person, together
 from photovault.vault import Vault
-from projections.gallery import Gallery
-from projections.search import Search
-from projections.serving import served
 
 __all__ = ["Results", "of_people", "search", "suggest"]
-
-
-class Results(Struct, frozen=True):
-    """One page."""
-
-    query: Query
-    found: Found
-    items: list[dict[str, Any]]  # of the gallery, with `score` and `why`
-    semantic: bool  # whether meaning was compared
 
 
 def search(
@@ -50,21 +34,18 @@ def search(
     """
     query = parse(text, today)
     only = of_people(vault, query)
-    _, table = vault.generations.active(Search.name)
-    owner = vault.settings.owner
-    vector = None if lexical else _meaning(vault.texts, query)
-    found = vault.index.search(
-        table, owner, query, vector=vector, only=only, limit=limit, cursor=cursor, explain=explain
+    return answer(
+        vault,
+        vault.index,
+        vault.settings.owner,
+        query,
+        vault.locate,
+        only=only,
+        limit=limit,
+        cursor=cursor,
+        lexical=lexical,
+        explain=explain,
     )
-    gallery, gallery_table = vault.generations.active(Gallery.name)
-    rows = vault.views.get(gallery_table, [(owner, hit.asset) for hit in found.hits])
-    items = [
-        served(gallery, row, vault.locate, vault.settings.serving)
-        | {"score": hit.score, "why": structs.asdict(hit.reason)}
-        for hit, row in zip(found.hits, rows, strict=True)
-        if row is not None and not row.deleted
-    ]
-    return Results(query, found, items, vector is not None)
 
 
 def of_people(vault: Vault, query: Query) -> set[str] | None:
@@ -85,13 +66,4 @@ def of_people(vault: Vault, query: Query) -> set[str] | None:
 
 def suggest(vault: Vault, beginning: str, limit: int) -> list[str]:
     """The owner's tags, places, cameras and keywords that begin so."""
-    _, table = vault.generations.active(Search.name)
-    return list(vault.index.suggest(table, vault.settings.owner, beginning, limit))
-
-
-def _meaning(texts: TextEmbedder | None, query: Query) -> list[float] | None:
-    """The question's vector; None where there are no words, or no model."""
-    if texts is None or not query.words:
-        return None
-    [vector] = texts.embed([query.text])
-    return list(vector)
+    return begun(vault, vault.index, vault.settings.owner, beginning, limit)

@@ -36,4 +36,6 @@ def tagged_page(
     page = vault.views.query(tags, owner, low=low, high=high, descending=not oldest_first, limit=limit, cursor=cursor)
     rows = vault.views.get(items, [(owner, row.key.rpartition("#")[2]) for row in page.rows])
     shown = [row for row in rows if row is not None and not row.deleted]
-    return Page([row for row in shown if main_of(gallery.decode(row.data).stacks) is None], page.cursor)
+    items_of = [(row, gallery.decode(row.data)) for row in shown]
+    listed = [row for row, item in items_of if main_of(item.stacks) is None and not gallery.in_trash(item)]
+    return Page(listed, page.cursor)

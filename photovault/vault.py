@@ -30,7 +30,7 @@ from projections import PROJECTIONS, Projection
 from projections.generations import Generations
 from projections.projector import Projector
 from projections.replay import Replay
-from steps import Ports
+from steps import LikelyLabels, Ports
 from steps.relay import Relay
 from steps.worker import Worker
 
@@ -143,11 +143,17 @@ class Vault:
         return embedder_of()
 
     @cached_property
+    def likely_labels(self) -> LikelyLabels | None:
+        """Says the likeliest labels of a picture's vector; None without the classifier."""
+        from photovault.meaning import likely_labels_of
+
+        return likely_labels_of()
+
+    @cached_property
     def worker(self) -> Worker:
         """Runs the steps."""
         from adapters.geo.places import OfflineGeocoder
         from adapters.media.zones import zone_of
-        from photovault.meaning import likely_labels_of
         from steps.catalogue import STEP_FUNCTIONS
 
         ports = Ports(
@@ -160,12 +166,7 @@ class Vault:
             geocoder=OfflineGeocoder(),
             scanner=self.scanner,
             serving=self.settings.serving,
-            moderator=self.moderator,
-            tagger=self.tagger,
-            texts=self.texts,
-            likely_labels=likely_labels_of(),
-            faces=self.faces,
-            people=self.people,
+            recognises=self,
         )
         return Worker(STEP_FUNCTIONS, ports, self.clock)
 

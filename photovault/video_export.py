@@ -58,6 +58,8 @@ def export_video(vault: Vault, stream: str, folder: Path) -> Exported:
 def _check(asset: Asset, serving: Serving) -> None:
     if asset.quarantined is not None:
         raise PhotoVaultError(f"asset {asset.id} is quarantined and never given out: {asset.quarantined.reason}")
+    if asset.trashed_at is not None:
+        raise PhotoVaultError(f"asset {asset.id} is in the trash: `photovault trash restore {asset.id}` takes it out")
     if asset.validated is None:
         raise NotFound(f"asset {asset.id} is not validated yet: `photovault work` does that")
     if asset.kind != "video":

@@ -9,6 +9,8 @@ from projections.files import Files
 from projections.fingerprints import Fingerprints
 from projections.gallery import Gallery
 from projections.library import Library
+from projections.memories import Memories
+from projections.moments import Moments
 from projections.notifications import Contacts, Notifications
 from projections.people import Faces, PeopleView
 from projections.processing import ProcessingView
@@ -34,5 +36,7 @@ PROJECTIONS: tuple[Projection[Any], ...] = (
     Links(),
     Contacts(),
     Notifications(),
+    Moments(),
+    Memories(),
 )
 """All projections; a new one is added here."""

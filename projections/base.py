@@ -8,13 +8,14 @@ each path of a file, say) and contribute to totals (docs/adr/0005-version-in-the
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 
 import msgspec
 from msgspec import NODEFAULT, Struct, structs
 
 from domain.commits import Commit, Recorded, split_stream
-from domain.events import Event
+from domain.events import AssetRestored, AssetTrashed, Event
 from domain.moderation import Verdict
 from domain.ports import Row, ViewTable
 from domain.scanning import Safety
@@ -35,8 +36,22 @@ class OtherRow(Struct, frozen=True):
     gone: bool = False  # a tombstone from the start: the row was right once, and nobody who is late may bring it back
 
 
+def _trashed(state: Any, event: AssetTrashed, commit: Commit) -> Any:
+    return structs.replace(state, trashed=commit.recorded_at.isoformat())
+
+
+def _restored(state: Any, event: AssetRestored, commit: Commit) -> Any:
+    return structs.replace(state, trashed=None)
+
+
+_OF_TRASH: Mapping[type[Event], Callable[[Any, Any, Commit], Any]] = {AssetTrashed: _trashed, AssetRestored: _restored}
+
+
 class Projection(Generic[S]):
     """Base of all projections; a subclass sets the constants, `on`, and what it needs of the methods.
+
+    A state with a field `trashed: str | None = None` follows the trash by itself: while the asset is there, its home
+    row is in no index, no row stands beside it, it counts in no total, and `served` withholds its pictures.
 
     A state that is `array_like` makes rows without field names, which are smaller and quicker to write; a new field
     comes last there, and has a default.
@@ -58,13 +73,18 @@ class Projection(Generic[S]):
     def __init__(self) -> None:
         self._decode = msgspec.msgpack.Decoder(self.state).decode
 
+    @cached_property
+    def handlers(self) -> Mapping[type[Event], Callable[[S, Any, Commit], S]]:
+        """`on`, and what the trash adds to it."""
+        return {**_OF_TRASH, **self.on} if "trashed" in self.state.__struct_fields__ else self.on
+
     def start(self, stream: str) -> S:
         """The state before the first event."""
         return self.state()
 
     def evolve(self, state: S, recorded: Recorded) -> S:
         """The state after one more event."""
-        handler = self.on.get(type(recorded.event))
+        handler = self.handlers.get(type(recorded.event))
         return handler(state, recorded.event, recorded.commit) if handler else state
 
     def home(self, stream: str) -> tuple[str, str]:
@@ -89,6 +109,26 @@ class Projection(Generic[S]):
     def totals(self, state: S) -> Totals:
         """What the stream contributes to its partition's totals: total -> counter -> value."""
         return {}
+
+    def in_trash(self, state: S) -> bool:
+        """Whether the asset is in its owner's trash."""
+        return getattr(state, "trashed", None) is not None
+
+    def trash_keys(self, state: S) -> tuple[str | None, ...]:
+        """As `keys`, of an asset in the trash: in no index, unless a projection lists the trash."""
+        return (None,) * len(self.indexes)
+
+    def trash_others(self, state: S) -> Mapping[str, OtherRow]:
+        """As `others`, of an asset in the trash."""
+        return {}
+
+    def trash_totals(self, state: S) -> Totals:
+        """As `totals`, of an asset in the trash."""
+        return {}
+
+    def counted(self, state: S) -> Totals:
+        """What the stream contributes to totals, in the trash or not."""
+        return self.trash_totals(state) if self.in_trash(state) else self.totals(state)
 
     def show(self, state: S, locate: Locate) -> dict[str, Any]:
         """The home row as the query's caller sees it."""
@@ -118,12 +158,16 @@ class Projection(Generic[S]):
     def home_row(self, stream: str, state: S, version: int) -> Row:
         """The home row that shows a stream at a version."""
         partition, key = self.home(stream)
-        return Row(partition, key, version, _encode(state), self.keys(state))
+        keys = self.trash_keys(state) if self.in_trash(state) else self.keys(state)
+        return Row(partition, key, version, _encode(state), keys)
+
+    def _beside(self, state: S) -> Mapping[str, OtherRow]:
+        return self.trash_others(state) if self.in_trash(state) else self.others(state)
 
     def other_rows(self, stream: str, before: S | None, after: S, version: int) -> Sequence[Row]:
         """Other rows that changed between two states of a stream, and tombstones for those that went away."""
-        new = self.others(after)
-        old = self.others(before) if before is not None else {}
+        new = self._beside(after)
+        old = self._beside(before) if before is not None else {}
         if not new and not old:
             return ()
         partition, _ = self.home(stream)

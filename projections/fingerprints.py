@@ -18,7 +18,14 @@ from typing import Any
 from msgspec import Struct, structs
 
 from domain.commits import Commit
-from domain.events import AssetUploaded, FileQuarantined, FingerprintComputed, LookalikesFound
+from domain.events import (
+    AssetRestored,
+    AssetTrashed,
+    AssetUploaded,
+    FileQuarantined,
+    FingerprintComputed,
+    LookalikesFound,
+)
 from domain.likeness import ALGORITHM, Lookalike, band_values
 from projections.base import Locate, OtherRow, Projection, plain
 
@@ -39,6 +46,7 @@ class Fingerprint(Struct, frozen=True, array_like=True):
     found_us: int = 0  # when the search ended that found the matches
     more: bool = False
     gone: tuple[str, ...] = ()  # keys of rows that were once right
+    trashed: str | None = None
 
 
 def _uploaded(state: Fingerprint, event: AssetUploaded, commit: Commit) -> Fingerprint:
@@ -62,12 +70,22 @@ def _quarantined(state: Fingerprint, event: FileQuarantined, commit: Commit) -> 
     return _changed(state, structs.replace(state, pixels=None, phash=None, matches=(), more=False))
 
 
+def _trashed(state: Fingerprint, event: AssetTrashed, commit: Commit) -> Fingerprint:
+    return _changed(state, structs.replace(state, trashed=commit.recorded_at.isoformat()))
+
+
+def _restored(state: Fingerprint, event: AssetRestored, commit: Commit) -> Fingerprint:
+    return _changed(state, structs.replace(state, trashed=None))
+
+
 def _changed(before: Fingerprint, after: Fingerprint) -> Fingerprint:
     old, new = {key for key, _ in _others(before)}, {key for key, _ in _others(after)}
     return structs.replace(after, gone=tuple(sorted({*before.gone, *old} - new)))
 
 
 def _others(state: Fingerprint) -> Iterator[tuple[str, object]]:
+    if state.trashed is not None:
+        return
     if state.pixels is not None:
         yield f"{pixels_range(state.pixels)[0]}{state.asset}", None
     if state.phash is not None:
@@ -102,7 +120,7 @@ class Fingerprints(Projection[Fingerprint]):
     """Assets by their hashes; the index `lookalikes` holds those that found another, newest find last."""
 
     name = "fingerprints"
-    version = 1
+    version = 2
     about = "which pictures look alike: hashes, an index to find near ones by, and what was found"
     indexes = ("lookalikes",)
     state = Fingerprint
@@ -111,6 +129,8 @@ class Fingerprints(Projection[Fingerprint]):
         FingerprintComputed: _computed,
         LookalikesFound: _found,
         FileQuarantined: _quarantined,
+        AssetTrashed: _trashed,
+        AssetRestored: _restored,
     }
 
     def show(self, state: Fingerprint, locate: Locate) -> dict[str, Any]:
@@ -127,6 +147,10 @@ class Fingerprints(Projection[Fingerprint]):
     def keys(self, state: Fingerprint) -> tuple[str | None, ...]:
         """In `lookalikes` with a match of its own: an edge is listed by the side that found it."""
         return (f"{state.found_us:020}" if state.matches else None,)
+
+    def trash_others(self, state: Fingerprint) -> Mapping[str, OtherRow]:
+        """Nobody finds it in the trash: tombstones of all its rows."""
+        return self.others(state)
 
     def others(self, state: Fingerprint) -> Mapping[str, OtherRow]:
         """The rows that others find it by, and tombstones of those that were."""

@@ -12,6 +12,7 @@ from domain.events import (
     AssetTagged,
     AssetUploaded,
     ContentModerated,
+    FavouriteSet,
     FileQuarantined,
     FileValidated,
     MetadataExtracted,
@@ -30,6 +31,9 @@ from domain.scanning import Safety
 from projections.base import Locate, Projection
 from projections.stacking import Placement, main_of, parts_of, placed
 from projections.tagged import SeenTag, summary
+
+TRASH = "trash"
+"""Of the index `state`: where the assets in the trash stand, the last one put there last."""
 
 _TAGS = 10
 """Of one picture, on its row; the view `tagged` has more."""
@@ -92,6 +96,8 @@ class GalleryItem(Struct, frozen=True, array_like=True):
     tags: tuple[SeenTag, ...] = ()  # the surest
     verdict: Verdict | None = None  # of the model, under the owner's policy
     ruled: Verdict | None = None  # by a person
+    favourite: bool = False
+    trashed: str | None = None
 
 
 def _uploaded(item: GalleryItem, event: AssetUploaded, commit: Commit) -> GalleryItem:
@@ -176,6 +182,10 @@ def _ruled(item: GalleryItem, event: ModerationRuled, commit: Commit) -> Gallery
     return structs.replace(item, ruled=event.verdict)
 
 
+def _favourite(item: GalleryItem, event: FavouriteSet, commit: Commit) -> GalleryItem:
+    return structs.replace(item, favourite=event.favourite)
+
+
 def _processed(item: GalleryItem, event: AssetProcessed, commit: Commit) -> GalleryItem:
     return structs.replace(item, state=event.state)
 
@@ -211,7 +221,7 @@ class Gallery(Projection[GalleryItem]):
     """An owner's assets by the time they were taken, and by state."""
 
     name = "gallery"
-    version = 6
+    version = 7
     about = "an owner's timeline: one row an asset, with date, place, camera and pictures"
     indexes = ("timeline", "state")
     state = GalleryItem
@@ -229,6 +239,7 @@ class Gallery(Projection[GalleryItem]):
         AssetTagged: _tagged,
         ContentModerated: _moderated,
         ModerationRuled: _ruled,
+        FavouriteSet: _favourite,
         AssetProcessed: _processed,
         ReprocessRequested: _again,
         Stacked: _stacked,
@@ -239,6 +250,10 @@ class Gallery(Projection[GalleryItem]):
         asset is not on the timeline; among the assets of its state it is."""
         when = state.taken_at or state.uploaded_at
         return (None if main_of(state.stacks) else when), f"{state.state}#{when}"
+
+    def trash_keys(self, state: GalleryItem) -> tuple[str | None, ...]:
+        """Off the timeline; among the states as `trash`, in the order in which they came there."""
+        return None, f"{TRASH}#{state.trashed}"
 
     def safety(self, state: GalleryItem) -> Safety:
         """See `Projection.safety`."""
@@ -290,6 +305,7 @@ class Gallery(Projection[GalleryItem]):
             "stacked_under": main_of(state.stacks),
             "parts": parts_of(state.stacks),
             "tags": [structs.asdict(tag) for tag in state.tags],
+            "favourite": state.favourite,
         }
 
 

@@ -24,13 +24,23 @@ class IndexedViewStore:
 
     Args:
         get_blob: reads a vector's blob.
+        every_generation: whether each has an index. False where indexes came later than the rows: what was made before
+            is written without, and the next rebuild makes one that has it.
     """
 
-    def __init__(self, views: ViewStore, index: SearchIndex, get_blob: Callable[[str], bytes]) -> None:
+    def __init__(
+        self,
+        views: ViewStore,
+        index: SearchIndex,
+        get_blob: Callable[[str], bytes],
+        *,
+        every_generation: bool = True,
+    ) -> None:
         self._views = views
         self._index = index
         self._get_blob = get_blob
         self._search = Search()
+        self._every_generation = every_generation
 
     def create(self, table: ViewTable) -> None:
         """See `ViewStore.create`."""
@@ -51,7 +61,11 @@ class IndexedViewStore:
     def put(self, table: ViewTable, rows: Sequence[Row], *, repair: bool = False) -> int:
         """See `ViewStore.put`; the index comes first."""
         if table.projection == Search.name and rows:
-            self._index.put(table, [self._entry(row) for row in rows], repair=repair)
+            try:
+                self._index.put(table, [self._entry(row) for row in rows], repair=repair)
+            except NotFound:
+                if self._every_generation:
+                    raise
         return self._views.put(table, rows, repair=repair)
 
     def move(self, table: ViewTable, moves: Sequence[Move]) -> Sequence[bool]:

@@ -9,6 +9,7 @@ from domain.events import (
     AssetProcessed,
     AssetTagged,
     AssetUploaded,
+    FavouriteSet,
     FileValidated,
     MetadataExtracted,
     PlaceResolved,
@@ -41,6 +42,8 @@ class Contribution(Struct, frozen=True, array_like=True):
     motion_bytes: int = 0
     stacks: dict[str, Placement] = {}
     tags: tuple[str, ...] = ()  # names that it is found by
+    trashed: str | None = None
+    favourite: bool = False
 
 
 def _uploaded(state: Contribution, event: AssetUploaded, commit: Commit) -> Contribution:
@@ -88,16 +91,20 @@ def _tagged(state: Contribution, event: AssetTagged, commit: Commit) -> Contribu
     return structs.replace(state, tags=names_of(summary(event.tags)))
 
 
+def _favourite(state: Contribution, event: FavouriteSet, commit: Commit) -> Contribution:
+    return structs.replace(state, favourite=event.favourite)
+
+
 def _processed(state: Contribution, event: AssetProcessed, commit: Commit) -> Contribution:
     return structs.replace(state, state=event.state)
 
 
 class Library(Projection[Contribution]):
     """Totals of an owner's library. All files and bytes count; by kind, year, camera and country only what is processed
-    well, and not again what stands behind another asset."""
+    well, and not again what stands behind another asset. What is in the trash counts there alone."""
 
     name = "library"
-    version = 4
+    version = 5
     about = "an owner's totals: assets and bytes, by kind, year, camera, country and tag"
     has_totals = True
     state = Contribution
@@ -109,9 +116,14 @@ class Library(Projection[Contribution]):
         RenditionsGenerated: _rendered,
         VideoAnalyzed: _analyzed,
         AssetTagged: _tagged,
+        FavouriteSet: _favourite,
         AssetProcessed: _processed,
         Stacked: _stacked,
     }
+
+    def trash_totals(self, state: Contribution) -> Totals:
+        """Counted apart: until the trash is emptied, it needs its room."""
+        return {"trash": {"assets": 1, "original_bytes": state.original_bytes}}
 
     def totals(self, state: Contribution) -> Totals:
         """This asset's share."""
@@ -128,6 +140,8 @@ class Library(Projection[Contribution]):
             own["duration_ms"] = state.duration_ms
         if state.motion_bytes:
             own["motion_photos"], own["motion_bytes"] = 1, state.motion_bytes
+        if state.favourite:
+            own["favourites"] = 1
         behind = main_of(state.stacks) is not None
         if behind:
             own["stacked"] = 1

@@ -67,6 +67,7 @@ class Shown(Struct, frozen=True, array_like=True):
     rejected: tuple[tuple[int, str], ...] = ()
     picture: str | None = None  # the JPEG that faces are cut from
     safety: Safety = "unknown"
+    trashed: str | None = None
 
 
 def person_range(person: str) -> tuple[str, str]:
@@ -139,7 +140,7 @@ class Faces(Projection[Shown]):
     """Assets by id with their faces; the index `faces` holds those that have some."""
 
     name = "faces"
-    version = 1
+    version = 2
     about = "which faces a picture shows, where, and whose they are"
     indexes = ("faces",)
     loses_others = True
@@ -209,7 +210,7 @@ class PeopleView(Projection[persons.Person]):
     """People by id."""
 
     name = "people"
-    version = 1
+    version = 2
     about = "who there is: name, hidden, with whom merged, and the face that founded them"
     category = "person"
     state = persons.Person

@@ -181,7 +181,7 @@ def change_of(projection: Projection[Any], stream: str, before: Any, base: int, 
     """Rows and totals that take a stream's rows from one state (None: no row yet) at `base` to another."""
     deltas: Mapping[str, Mapping[str, int]] = {}
     if projection.has_totals:
-        deltas = difference(projection.totals(before) if before is not None else {}, projection.totals(after))
+        deltas = difference(projection.counted(before) if before is not None else {}, projection.counted(after))
     return Change(
         home=projection.home_row(stream, after, version),
         base=base,

@@ -47,6 +47,7 @@ class RenditionSet(Struct, frozen=True, array_like=True):
     safety: Safety = "unknown"
     verdict: Verdict | None = None
     ruled: Verdict | None = None  # by a person
+    trashed: str | None = None
 
 
 def _uploaded(state: RenditionSet, event: AssetUploaded, commit: Commit) -> RenditionSet:
@@ -93,7 +94,7 @@ class Renditions(Projection[RenditionSet]):
     """Pictures by asset."""
 
     name = "renditions"
-    version = 5
+    version = 6
     about = "every picture and video made of an asset: name, format, size, where it is"
     state = RenditionSet
     on = {

@@ -144,7 +144,7 @@ def _counted(
             anchor = row
             state = _readable(projection, row)
             if state is not None:
-                for total, counters in projection.totals(state).items():
+                for total, counters in projection.counted(state).items():
                     for counter, value in counters.items():
                         totals[total][counter] += value
         cursor = page.cursor

@@ -81,7 +81,7 @@ class Folded(Struct, frozen=True):
     damage: str | None = None
 
 
-_Handler: TypeAlias = Callable[[Any, Any, Commit], Any]  # of `Projection.on`
+_Handler: TypeAlias = Callable[[Any, Any, Commit], Any]  # of `Projection.handlers`
 
 _runs = msgspec.msgpack.Decoder(Run).decode
 _progress = msgspec.msgpack.Decoder(Progress).decode
@@ -101,7 +101,7 @@ def fold_streams(
     dispatches: dict[str, dict[type, list[tuple[int, _Handler]]]] = {}
     for i, projection in enumerate(projections):
         handlers = dispatches.setdefault(projection.category, {})
-        for kind, handler in projection.on.items():
+        for kind, handler in projection.handlers.items():
             handlers.setdefault(kind, []).append((i, handler))
     events_of = store.events_of
     stream, number = "", 0
@@ -337,7 +337,7 @@ class Replay:
             Move(
                 projection.home_row(folded.stream, folded.states[i], folded.version),
                 0,
-                difference({}, projection.totals(folded.states[i])),
+                difference({}, projection.counted(folded.states[i])),
             )
             for folded in part
         ]

@@ -13,6 +13,7 @@ from domain.events import (
     AssetEmbedded,
     AssetTagged,
     AssetUploaded,
+    FavouriteSet,
     FileQuarantined,
     FileValidated,
     MetadataExtracted,
@@ -35,6 +36,8 @@ class SearchRow(Struct, frozen=True, array_like=True):
     motion: bool = False
     stacks: dict[str, Placement] = {}
     asset: str = ""
+    favourite: bool = False  # said by the owner
+    trashed: str | None = None
 
 
 def _with(row: SearchRow, **changes: Any) -> SearchRow:
@@ -52,6 +55,10 @@ def _validated(row: SearchRow, event: FileValidated, commit: Commit) -> SearchRo
 
 def _refused(row: SearchRow, event: FileQuarantined, commit: Commit) -> SearchRow:
     return structs.replace(row, refused=True)
+
+
+def _favourite(row: SearchRow, event: FavouriteSet, commit: Commit) -> SearchRow:
+    return structs.replace(row, favourite=event.favourite)
 
 
 def _described(row: SearchRow, event: MetadataExtracted, commit: Commit) -> SearchRow:
@@ -95,7 +102,7 @@ class Search(Projection[SearchRow]):
     """A search document for each asset."""
 
     name = "search"
-    version = 1
+    version = 2
     about = "what each asset can be found by; an index beside it answers searches"
     state = SearchRow
     on = {
@@ -107,16 +114,18 @@ class Search(Projection[SearchRow]):
         AssetTagged: _tagged,
         AssetEmbedded: _embedded,
         Stacked: _stacked,
+        FavouriteSet: _favourite,
     }
 
     def document(self, row: SearchRow) -> Document | None:
-        """The document as an index holds it; None for what is refused, not validated yet, or shown with another."""
-        if row.refused or row.document.kind is None or main_of(row.stacks):
+        """The document as an index holds it; None for what is refused, not validated yet, shown with another, or in the
+        trash."""
+        if row.refused or self.in_trash(row) or row.document.kind is None or main_of(row.stacks):
             return None
         roles = [part["role"] for part in parts_of(row.stacks)]
         held = row.document
         flags = {
-            "favourite": held.rating is not None and held.rating >= FAVOURITE_STARS,
+            "favourite": row.favourite or (held.rating is not None and held.rating >= FAVOURITE_STARS),
             "live": row.motion or "live_video" in roles,
             "video": held.kind == "video",
             "raw": "raw" in roles,

@@ -45,6 +45,7 @@ class TagSet(Struct, frozen=True, array_like=True):
     tags: tuple[SeenTag, ...] = ()
     models: tuple[str, ...] = ()  # "nanodet 1"
     vector: str | None = None  # blob with the picture's vector
+    trashed: str | None = None
 
 
 def summary(tags: tuple[Tag, ...], most: int = 20) -> tuple[SeenTag, ...]:
@@ -94,7 +95,7 @@ class Tagged(Projection[TagSet]):
     """Assets by tag."""
 
     name = "tagged"
-    version = TAXONOMY_VERSION
+    version = TAXONOMY_VERSION + 1
     about = "an owner's pictures by what they show: tags, what these are a kind of, and the models that said so"
     loses_others = True
     state = TagSet

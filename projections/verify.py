@@ -79,7 +79,7 @@ def digest(projections: Sequence[Projection[Any]], store: EventStore, commits: I
                 mine.count(projection, row)
             if projection.has_totals and folded.version:
                 partition, _ = projection.home(folded.stream)
-                for total, counters in projection.totals(state).items():
+                for total, counters in projection.counted(state).items():
                     for counter, value in counters.items():
                         key = _SEPARATOR.join((partition, total, counter))
                         mine.totals[key] = mine.totals.get(key, 0) + value

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from msgspec import Struct
 
@@ -16,7 +18,57 @@ from domain.people import FaceMemory
 from domain.ports import BlobStore, Geocoder, Lookalikes, MediaEngine, Moderator, Scanner, Tagger, TextEmbedder
 from domain.scanning import NoScanner, Serving
 
-__all__ = ["Ports", "StepFunction", "Steps"]
+__all__ = ["LikelyLabels", "Ports", "Recognises", "Recognition", "StepFunction", "Steps"]
+
+LikelyLabels = Callable[[bytes], Sequence[tuple[str, float]]]
+"""The likeliest labels of a picture's vector."""
+
+_asking = threading.RLock()
+
+
+class Recognises(Protocol):
+    """What recognises things; each is made when the first step asks, and no other step pays for it."""
+
+    @property
+    def tagger(self) -> Tagger | None:
+        """None: pictures are not tagged."""
+        ...
+
+    @property
+    def moderator(self) -> Moderator | None:
+        """None: pictures are not moderated."""
+        ...
+
+    @property
+    def texts(self) -> TextEmbedder | None:
+        """None: nothing is embedded."""
+        ...
+
+    @property
+    def likely_labels(self) -> LikelyLabels | None:
+        """None: there is no classifier."""
+        ...
+
+    @property
+    def faces(self) -> FaceAnalyzer | None:
+        """None: no model is installed."""
+        ...
+
+    @property
+    def people(self) -> FaceMemory | None:
+        """None: this vault keeps no faces."""
+        ...
+
+
+class Recognition(Struct, frozen=True):
+    """What recognises things, made already."""
+
+    tagger: Tagger | None = None
+    moderator: Moderator | None = None
+    texts: TextEmbedder | None = None
+    likely_labels: LikelyLabels | None = None
+    faces: FaceAnalyzer | None = None
+    people: FaceMemory | None = None
 
 
 class Ports(Struct, frozen=True):
@@ -31,12 +83,43 @@ class Ports(Struct, frozen=True):
     geocoder: Geocoder | None = None  # None: places are not named
     scanner: Scanner = NoScanner()
     serving: Serving = Serving()
-    moderator: Moderator | None = None  # None: pictures are not moderated
-    tagger: Tagger | None = None  # None: pictures are not tagged
-    texts: TextEmbedder | None = None  # None: nothing is embedded
-    likely_labels: Callable[[bytes], Sequence[tuple[str, float]]] | None = None  # of a picture's vector
-    faces: FaceAnalyzer | None = None  # None: no model is installed
-    people: FaceMemory | None = None  # None: this vault keeps no faces
+    recognises: Recognises = Recognition()
+
+    @property
+    def tagger(self) -> Tagger | None:
+        """See `Recognises`; two threads that ask at once get the same one."""
+        with _asking:
+            return self.recognises.tagger
+
+    @property
+    def moderator(self) -> Moderator | None:
+        """See `tagger`."""
+        with _asking:
+            return self.recognises.moderator
+
+    @property
+    def texts(self) -> TextEmbedder | None:
+        """See `tagger`."""
+        with _asking:
+            return self.recognises.texts
+
+    @property
+    def likely_labels(self) -> LikelyLabels | None:
+        """See `tagger`."""
+        with _asking:
+            return self.recognises.likely_labels
+
+    @property
+    def faces(self) -> FaceAnalyzer | None:
+        """See `tagger`."""
+        with _asking:
+            return self.recognises.faces
+
+    @property
+    def people(self) -> FaceMemory | None:
+        """See `tagger`."""
+        with _asking:
+            return self.recognises.people
 
 
 StepFunction = Callable[[Asset, Attempt, Ports], Sequence[Event]]

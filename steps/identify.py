@@ -16,7 +16,9 @@ __all__ = ["identify", "root"]
 
 
 def identify(asset: Asset, attempt: Attempt, ports: Ports) -> Sequence[Event]:
-    """Search and decide while no other picture of the owner does.
+    """Search and decide while no other picture of the owner does; again, when another process was faster.
+
+    A person that a lost race has founded stays without a face, and is shown nowhere.
 
     Cost:
         One search of the index a face, and a load of a short stream for each person that is near.
@@ -30,13 +32,15 @@ def identify(asset: Asset, attempt: Attempt, ports: Ports) -> Sequence[Event]:
     vectors = memory.unseal(owner, asset.id, key, detected.sealed or "")
     if vectors is None or len(vectors) != len(detected.faces) * DIMENSIONS * 4:
         return [StepSkipped(run=attempt.run(), reason="what tells these faces apart can't be read any more")]
+    sealed = detected.sealed or ""
     with memory.deciding(owner):
-        near = memory.near(owner, asset.id, vectors)
-        events = _decide(asset, attempt, memory, detected.sealed or "", near)
-        people = {n: each.person for n, each in asset.people.items() if each.by == "person"}
-        people |= {event.face: event.person for event in events if isinstance(event, FaceAssigned)}
-        memory.remember(owner, asset.id, vectors, people)
-    return events
+        while True:
+            near = memory.near(owner, asset.id, vectors)
+            events = _decide(asset, attempt, memory, sealed, near)
+            people = {n: each.person for n, each in asset.people.items() if each.by == "person"}
+            people |= {event.face: event.person for event in events if isinstance(event, FaceAssigned)}
+            if memory.remember(owner, asset.id, sealed, vectors, people):
+                return events
 
 
 def _decide(
@@ -66,14 +70,16 @@ def _decide(
         for choice in chosen
     ]
     known = {choice.face for choice in chosen} | set(said)
-    founded = 0
+    founded, gone = 0, taken | {choice.person for choice in chosen}
     for number, face in enumerate(faces):
         if number in known or face.doubts:
             continue
         before = asset.people.get(number)
         person = before.person if before and before.by == "founded" else person_id(asset.stream, sealed, number)
-        if (number, person) in refused or person in taken:
-            continue  # somebody said that even the person it founded is another
+        theirs = whose(person) or person  # whom it was merged into since
+        if (number, theirs) in refused or (number, person) in refused or theirs in gone:
+            continue  # somebody said that even the person it founded is another, or another face here is theirs
+        gone.add(theirs)
         cause = Cause(
             commit_id=derive_id(owner, "discover", person),
             actor=f"step:{attempt.step.name}",

@@ -9,7 +9,7 @@ import msgspec
 
 from domain.asset import Asset, Attempt
 from domain.errors import MediaFailed, MediaRejected
-from domain.events import Event, MetadataExtracted, SidecarAttached
+from domain.events import Event, MetadataExtracted, ReprocessRequested, SidecarAttached
 from domain.media import RawSidecar
 from domain.meetings import Shot, own_clock
 from domain.metadata import MAX_NOTES, extract
@@ -70,7 +70,17 @@ def extract_metadata(asset: Asset, attempt: Attempt, ports: Ports) -> Sequence[E
             stacks=stacks,
         ),
         *stacked,
+        *_words_went_away(asset, facts.description, facts.keywords),
     ]
+
+
+def _words_went_away(asset: Asset, description: str | None, keywords: Sequence[str]) -> Sequence[Event]:
+    """`embed` follows metadata that have words; where the last ones are gone, it has to be asked."""
+    before = asset.metadata
+    had = before is not None and (before.description or before.keywords)
+    if had and not description and not keywords and asset.embedded is not None:
+        return [ReprocessRequested(step="embed", reason="the caption and the keywords are gone")]
+    return []
 
 
 def _read(sidecar: SidecarAttached, attempt: Attempt, ports: Ports) -> RawSidecar:

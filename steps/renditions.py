@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from domain.asset import Asset, Attempt
-from domain.events import Event, Rendition, RenditionsGenerated
+from domain.events import Event, QualityScored, Rendition, RenditionsGenerated
 from domain.media import Rendered
 from steps import Ports
 
@@ -21,7 +21,7 @@ def make_renditions(asset: Asset, attempt: Attempt, ports: Ports) -> Sequence[Ev
             original_bytes = path.stat().st_size
             made = ports.media.render(path, Path(folder))
         keys = ports.blobs.put_files([Path(file.path) for file in made.files])
-    return [
+    found: list[Event] = [
         RenditionsGenerated(
             run=attempt.run(),
             renditions=tuple(
@@ -42,6 +42,17 @@ def make_renditions(asset: Asset, attempt: Attempt, ports: Ports) -> Sequence[Ev
             saved_bytes=_saved(made, original_bytes),
         )
     ]
+    if made.look is not None:
+        found.append(
+            QualityScored(
+                sharpness=made.look.sharpness,
+                exposure=made.look.brightness,
+                contrast=made.look.contrast,
+                dark=made.look.dark,
+                resolution=made.megapixels,
+            )
+        )
+    return found
 
 
 def _saved(made: Rendered, original_bytes: int) -> int:

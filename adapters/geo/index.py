@@ -44,7 +44,7 @@ class Index:
         # Right to 9 km, and faster than in double precision. No "@": BLAS would start threads for it and wait for them.
         coarse = sum(column * np.float32(part) for column, part in zip(self._coarse, here, strict=True))
         near = np.flatnonzero(coarse >= min(float(coarse.max()), self._widest) - _COARSE_ERROR)
-        kilometres = np.arccos(np.clip(self.vectors[near] @ here, -1.0, 1.0)) * _EARTH_KM
+        kilometres = np.arccos(np.clip(np.einsum("ij,j->i", self.vectors[near], here), -1.0, 1.0)) * _EARTH_KM
         nearest = int(kilometres.argmin())
         powers = kilometres**2 - self.radii_km[near] ** 2
         powers[self.regions[near] != self.regions[near[nearest]]] = np.inf

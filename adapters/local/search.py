@@ -24,8 +24,8 @@ from adapters.local.sqlite import Database
 from domain.errors import InvalidInput, NotFound
 from domain.ports import ViewTable
 from domain.query import Query, written
-from domain.query_dates import date_words
-from domain.search import BEST, NEWEST, STOP_WORDS, Document, Entry, Found, Hit, Reason, file_words, fused
+from domain.ranking import COLUMNS, DEPTH, K1, SEMANTIC_DEPTH, SIMILAR_LEAST, B, asked_words, columns, terms
+from domain.search import BEST, NEWEST, Document, Entry, Found, Hit, Reason, fused
 from domain.taxonomy import canonical
 
 if TYPE_CHECKING:  # writing needs no NumPy, and most processes only write
@@ -33,16 +33,6 @@ if TYPE_CHECKING:  # writing needs no NumPy, and most processes only write
 
 __all__ = ["SqliteSearchIndex"]
 
-DEPTH = 500
-"""So many documents of each ranking are fused; behind them a search has no more pages."""
-
-SEMANTIC_DEPTH = 100
-"""So many are found by meaning alone: behind them come pictures that have little to do with the question."""
-
-SIMILAR_LEAST = 0.25
-"""Cosine from which a document is found by its meaning (benchmarks/quality/search.py)."""
-
-_K1, _B = 1.2, 0.4  # of BM25; a picture with many tags is not much less about each
 _PREFIX_FROM = 2
 
 
@@ -124,7 +114,7 @@ class SqliteSearchIndex:
             if asked is None:
                 raise InvalidInput(f"nothing is known yet of what {query.like} shows: `photovault work`, with models")
             passes[like] = False
-        asked_for = [word for word in query.words if word not in STOP_WORDS] or query.words
+        asked_for = asked_words(query)
         words, corrected = self._words(memory, asked_for)
         scored, lexical, shares = _lexical(memory, reader, words, passes, len(asked_for))
         similar = memory.nearest(asked, passes, SEMANTIC_DEPTH, SIMILAR_LEAST) if asked is not None else []
@@ -229,7 +219,7 @@ class SqliteSearchIndex:
         found: dict[str, list[str]] = {}
         marks = ",".join("?" * len(page))
         for string in dict.fromkeys(string for ways in words for string in ways):
-            for column in sql.COLUMNS:
+            for column in COLUMNS:
                 ask = (
                     f"SELECT d.asset FROM {prefix}_docs d JOIN {prefix}_fts f ON f.rowid=d.id "  # noqa: S608
                     f"WHERE {prefix}_fts MATCH ? AND d.asset IN ({marks})"
@@ -251,7 +241,7 @@ def _lexical(
         return np.empty(0, np.int64), [], {}
     n = memory.count
     total, mean = max(1, int(memory.live.sum())), max(1.0, float(memory.length[:n].mean()))
-    norm = 1.0 / (1.0 + _K1 * (1 - _B + _B * memory.length[:n] / mean))
+    norm = 1.0 / (1.0 + K1 * (1 - B + B * memory.length[:n] / mean))
     score, having = np.zeros(n, np.float32), np.zeros(n, np.int16)
     for ways in words:
         weight = np.zeros(n, np.float32)
@@ -259,11 +249,11 @@ def _lexical(
         for string in ways:
             anywhere[memory.having(reader, string)] = True
         frequency = int(anywhere.sum())
-        for value, columns in reversed(sql.FIELDS):  # the heaviest comes last, and stays
+        for value, group in reversed(sql.FIELDS):  # the heaviest comes last, and stays
             for string in ways:
-                weight[memory.having(reader, f"{columns} : {string}")] = value
+                weight[memory.having(reader, f"{group} : {string}")] = value
         idf = math.log(1 + (total - frequency + 0.5) / (frequency + 0.5))
-        score += idf * weight * norm * (1 + _K1)
+        score += idf * weight * norm * (1 + K1)
         having += anywhere
     found = np.flatnonzero((having > 0) & passes)
     key = having[found] * 1_000.0 + score[found]
@@ -333,14 +323,12 @@ def _put(connection: sqlite3.Connection, prefix: str, entry: Entry, *, repair: b
     if document is None:
         return 1
     connection.execute(
-        f"INSERT INTO {prefix}_fts (rowid, {', '.join(sql.COLUMNS)}) VALUES ({','.join('?' * (1 + len(sql.COLUMNS)))})",  # noqa: S608
+        f"INSERT INTO {prefix}_fts (rowid, {', '.join(COLUMNS)}) VALUES ({','.join('?' * (1 + len(COLUMNS)))})",  # noqa: S608
         (ident, *texts),
     )
-    terms = {*document.tags, *document.parents, *document.keywords, document.city, document.region, document.country}
-    terms |= {document.camera, *date_words(document.taken, document.latitude)} - {document.taken[:4]}
     connection.executemany(
         f"INSERT OR IGNORE INTO {prefix}_terms VALUES (?,?)",  # noqa: S608
-        [(term.lower(), ident) for term in terms if term],
+        [(term, ident) for term in terms(document)],
     )
     if entry.vector is not None:
         connection.execute(f"INSERT INTO {prefix}_vectors VALUES (?,?)", (ident, entry.vector))  # noqa: S608
@@ -349,14 +337,9 @@ def _put(connection: sqlite3.Connection, prefix: str, entry: Entry, *, repair: b
 
 
 def _texts(document: Document) -> tuple[str, ...]:
-    return (
-        " ".join((*file_words(document.file_name), document.file_name)),
-        " ".join((document.description, *document.keywords)),
-        ", ".join(document.tags),
-        ", ".join(document.parents),
-        ", ".join(filter(None, (document.city, document.region, document.country))),
-        document.camera,
-        " ".join(date_words(document.taken, document.latitude)) if document.dated else "",
+    return tuple(
+        (", " if column in ("tag", "kind_of", "place") else " ").join(texts)
+        for column, texts in zip(COLUMNS, columns(document), strict=True)
     )
 
 

@@ -17,9 +17,9 @@ import numpy as np
 
 from adapters.local.search_sql import FLAGS
 from domain.query import Query
+from domain.ranking import MAX_FACET_VALUES
 
 FACETS = ("year", "country", "camera", "type")
-_MAX_VALUES = 20
 _KEPT = 256  # words whose documents are remembered until something changes
 Array: TypeAlias = np.ndarray[Any, Any]
 _facets = msgspec.json.Decoder(tuple[str, str, str, str]).decode
@@ -192,9 +192,9 @@ class Memory:
         if not len(usable):
             return []
         if len(usable) < self.count // 4:  # copying rows costs more than multiplying those that are not asked for
-            cosines = self._vectors[usable] @ asked
+            cosines = products(self._vectors[usable], asked)
         else:
-            cosines = (self._vectors[: self.count] @ asked)[usable]
+            cosines = products(self._vectors[: self.count], asked)[usable]
         limit = min(limit, len(usable))
         top = np.argpartition(cosines, -limit)[-limit:]
         top = top[np.lexsort((usable[top], -cosines[top]))]
@@ -213,8 +213,13 @@ class Memory:
         for i, facet in enumerate(FACETS):
             counts = np.bincount(self._codes[at, i], minlength=len(self._values[i]))
             named = [(value, int(counts[code])) for value, code in self._values[i].items() if value and counts[code]]
-            found[facet] = dict(sorted(named, key=lambda pair: (-pair[1], pair[0]))[:_MAX_VALUES])
+            found[facet] = dict(sorted(named, key=lambda pair: (-pair[1], pair[0]))[:MAX_FACET_VALUES])
         return found
+
+
+def products(rows: Array, vector: Array) -> Array:
+    """Each row's product with a vector; not by BLAS (`tests/unit/test_no_blas.py`), as memory is the limit for both."""
+    return np.einsum("ij,j->i", rows, vector)
 
 
 def _longer(array: Array, size: int) -> Array:

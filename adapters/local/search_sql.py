@@ -6,8 +6,8 @@ import sqlite3
 from collections.abc import Iterator
 
 from domain.query import Query
+from domain.ranking import COLUMNS
 
-COLUMNS = ("name", "text", "tag", "kind_of", "place", "camera", "date")
 FIELDS = ((3.0, "{tag text place}"), (1.5, "{kind_of date camera}"), (1.0, "name"))
 """Weights of groups of columns, the heaviest first: what a person wrote and what is seen before the name of a file."""
 

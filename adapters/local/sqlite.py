@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from domain.errors import PhotoVaultError
+
 BUSY_SECONDS = 60.0
 CACHE_BYTES = 32 << 20
 PAGE_BYTES = 4096
@@ -78,9 +80,15 @@ class Database:
             self._writer.execute(f"PRAGMA synchronous={self._level}")
 
     def truncate_log(self) -> None:
-        """Bring the log's pages into the file and empty it, so that it holds no older ones."""
+        """Bring the log's pages into the file and empty it, so that it holds no older ones.
+
+        Raises:
+            PhotoVaultError: somebody has been reading for `BUSY_SECONDS`, and may still need the older ones.
+        """
         with self._lock:
-            self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            busy, _, _ = self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if busy:
+            raise PhotoVaultError(f"another program is reading {self._path}: end it, and call this again")
 
     def execute_script(self, script: str) -> None:
         """Run statements that change the schema."""

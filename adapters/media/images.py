@@ -18,6 +18,7 @@ from adapters.media.decoding import load, open_subject, reduced, refuse, refuse_
 from adapters.media.geometry import target_size
 from adapters.media.gif import frame_extents
 from adapters.media.header import Header, check_size, damaged, open_picture, read_header
+from adapters.media.looks import look_of
 from adapters.media.picture_encoding import FORMATS, Format
 from adapters.media.polyglot import examine
 from adapters.media.raw import RAW_TYPES, check_data
@@ -193,7 +194,15 @@ def render(
         if optimise and subject.frames == 1:
             web, left_out = encoding.make_web(subject, folder, limits, mark, optimise, source.stat().st_size)
             files, notes = files + web, notes + left_out
-        return Rendered(tuple(files), encoding.placeholder(small), ENGINE, tuple(dict.fromkeys(notes)))
+        width, height = subject.upright
+        return Rendered(
+            tuple(files),
+            encoding.placeholder(small),
+            ENGINE,
+            tuple(dict.fromkeys(notes)),
+            look_of(picture),
+            round(width * height / 1e6, 3),
+        )
     except pyvips.Error as error:
         refuse(error)
         raise AssertionError from error

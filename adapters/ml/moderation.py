@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from adapters.ml.pictures import open_jpeg
+from adapters.ml.pictures import open_jpeg, smaller
 from adapters.ml.sessions import session
 from adapters.ml.store import ModelStore
 from domain.moderation import Moderated
@@ -51,7 +51,7 @@ class OnnxModerator:
 def _pixels(picture: Image.Image) -> np.ndarray[Any, np.dtype[np.float32]]:
     """The middle of the stretched picture, through JPEG as the network's training pictures went, less the mean."""
     edge = (_RESIZED - _SIDE) // 2
-    small = picture.resize((_RESIZED, _RESIZED), Image.Resampling.BILINEAR)
+    small = smaller(picture, _RESIZED, _RESIZED)
     buffer = io.BytesIO()
     small.crop((edge, edge, edge + _SIDE, edge + _SIDE)).save(buffer, format="JPEG")
     coded = np.asarray(open_jpeg_bytes(buffer), np.float32)

@@ -1,27 +1,57 @@
-"""Pictures as arrays that models take. Only our own renditions come here: JPEG, upright, in sRGB."""
+"""Pictures as arrays that models take. Only our own renditions come here: JPEG, upright, in sRGB.
+
+Several steps look at the same rendition one after the other; the last few are kept decoded, for all models.
+"""
 
 from __future__ import annotations
 
+import io
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-__all__ = ["Array", "centre", "open_jpeg", "scaled"]
+from domain.errors import MediaRejected
+
+__all__ = ["Array", "centre", "decoded", "open_jpeg", "scaled", "smaller"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
+_KEPT = 8  # pictures of 1,024 pixels take at most 4 MB each
+_MAX_EDGE = 8192
+
 
 def open_jpeg(path: Path) -> Image.Image:
-    """Decode a rendition, in RGB."""
-    with Image.open(path, formats=["JPEG"]) as picture:
+    """A rendition in RGB, decoded or remembered. It is shared: nobody may change it."""
+    return decoded(path.read_bytes())
+
+
+@lru_cache(maxsize=_KEPT)
+def decoded(data: bytes) -> Image.Image:
+    """A rendition in RGB, as `open_jpeg`.
+
+    Raises:
+        MediaRejected: it is larger than any rendition of ours.
+    """
+    with Image.open(io.BytesIO(data), formats=["JPEG"]) as picture:
+        if max(picture.size) > _MAX_EDGE:
+            raise MediaRejected(
+                "too_many_pixels", f"the picture is no rendition of ours: it is over {_MAX_EDGE:,} pixels"
+            )
         return picture.convert("RGB")
 
 
+def smaller(picture: Image.Image, width: int, height: int) -> Image.Image:
+    """The picture stretched to a size, antialiased; what is more than four times as large is halved first, which costs
+    half and differs by less than one level."""
+    return picture.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=2.0)
+
+
 def scaled(picture: Image.Image, width: int, height: int) -> Array:
-    """The picture stretched to a size: [height, width, 3], float32, 0 to 255. Antialiased."""
-    return np.asarray(picture.resize((width, height), Image.Resampling.BILINEAR), np.float32)
+    """As `smaller`: [height, width, 3], float32, 0 to 255."""
+    return np.asarray(smaller(picture, width, height)).astype(np.float32)
 
 
 def centre(picture: Image.Image) -> Image.Image:

@@ -83,5 +83,5 @@ class MiniLm:
             given = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
             [states] = loaded.run(None, {name: value for name, value in given.items() if name in inputs})[:1]
             summed = (states * mask[..., None]).sum(1)
-            vectors += map(tuple, (summed / np.maximum(np.linalg.norm(summed, axis=1, keepdims=True), 1e-9)).tolist())
+            vectors += map(tuple, (summed / np.maximum(np.sqrt((summed**2).sum(1, keepdims=True)), 1e-9)).tolist())
         return vectors

@@ -28,8 +28,8 @@ CLASSIFIER, DETECTOR = "efficientnet-lite0", "nanodet"
 
 _LABEL_SIDE = 224
 _BOX_SIDE = 416
-_BOX_MEAN = np.array([103.53, 116.28, 123.675], np.float32)  # blue, green, red
-_BOX_SCALE = 1 / np.array([57.375, 57.12, 58.395], np.float32)
+_BOX_MEAN = np.array([103.53, 116.28, 123.675], np.float32)[:, None, None]  # blue, green, red
+_BOX_SCALE = 1 / np.array([57.375, 57.12, 58.395], np.float32)[:, None, None]
 _LEAST_SCORE = 0.35  # lower than any of domain.tagging's thresholds
 _BATCH = 16  # pictures in one run of the classifier
 
@@ -90,9 +90,11 @@ class OnnxTagger:
         return Recognised(merge(labels, things, activities(things), own), self.models, packed)
 
     def _boxes(self, pixels: Array) -> list[Sighting]:
-        normal = (pixels[..., ::-1] - _BOX_MEAN) * _BOX_SCALE
+        normal = np.ascontiguousarray(pixels.transpose(2, 0, 1)[None, ::-1])
+        normal -= _BOX_MEAN
+        normal *= _BOX_SCALE
         name = self._detector.get_inputs()[0].name
-        outputs = self._detector.run(None, {name: np.ascontiguousarray(normal.transpose(2, 0, 1)[None])})
+        outputs = self._detector.run(None, {name: normal})
         return [
             Sighting(COCO[kind], score, box) for kind, score, box in nanodet_boxes(outputs, _BOX_SIDE, _LEAST_SCORE)
         ]
@@ -107,4 +109,6 @@ class OnnxTagger:
 
 
 def _label_view(pixels: Array) -> Array:
-    return ((pixels - 127.0) / 128.0).transpose(2, 0, 1)
+    pixels -= 127.0
+    pixels /= 128.0
+    return pixels.transpose(2, 0, 1)

@@ -158,10 +158,31 @@ def _pairs(vectors: np.ndarray, whose: np.ndarray) -> tuple[str, str]:
 
 def real(folder: Path) -> None:
     """Faces of pictures whose names say who is on them: found, told apart, and how far apart they are."""
+    names, pictures, vectors, _ = read_faces(folder, tell=True)
+    apart = np.linalg.norm(vectors[:, None] - vectors[None], axis=2)
+    for name, row in zip(names, apart, strict=True):
+        print(f"{name:20} " + " ".join(f"{each:.2f}" for each in row))
+    found, _, _ = assign(vectors, range(len(vectors)))
+    groups: dict[int, list[str]] = {}
+    for name, label in zip(names, found, strict=True):
+        groups.setdefault(int(label), []).append(name)
+    for group in groups.values():
+        print("together:", ", ".join(group))
+    sure = [n for n, picture in enumerate(pictures) if pictures.count(picture) == 1]  # whose, the name says
+    whose = [names[n].rsplit("_", 1)[0] for n in sure]
+    truth = [sorted(set(whose)).index(each) for each in whose]
+    precision, recall, f1 = pairwise(found[sure], truth)
+    print(f"{len(sure)} faces alone in their picture: precision {precision:.4f}, recall {recall:.4f}, F1 {f1:.4f}")
+
+
+def read_faces(folder: Path, *, tell: bool = False) -> tuple[list[str], list[int], np.ndarray, list[bool]]:
+    """All faces of a folder's pictures: names, numbers of the pictures, vectors, and whether they are good enough."""
     analyzer = OnnxFaceAnalyzer(ModelStore(models_folder()))
     names: list[str] = []
+    pictures: list[int] = []
     vectors: list[np.ndarray] = []
-    for path in sorted(folder.glob("*.jpg")):
+    good: list[bool] = []
+    for number, path in enumerate(sorted(folder.glob("*.jpg"))):
         with Image.open(path) as opened:
             image = opened.convert("RGB")
         image.thumbnail((1024, 1024))
@@ -170,24 +191,20 @@ def real(folder: Path) -> None:
         started = time.perf_counter()
         found = analyzer.analyze(data.getvalue())
         milliseconds = (time.perf_counter() - started) * 1000
-        print(f"{path.name}: {len(found)} faces in {milliseconds:.0f} ms")
+        if tell:
+            print(f"{path.name}: {len(found)} faces in {milliseconds:.0f} ms")
         for n, each in enumerate(found):
-            doubts = ", ".join(each.face.doubts) or "good"
-            print(
-                f"    {n}: {each.face.pixels} px, score {each.face.score:.3f}, sharpness {each.face.sharpness:.1f}, "
-                f"frontality {each.face.frontality:.2f}: {doubts}"
-            )
+            if tell:
+                face = each.face
+                print(
+                    f"    {n}: {face.pixels} px, score {face.score:.3f}, sharpness {face.sharpness:.1f}, "
+                    f"frontality {face.frontality:.2f}: {', '.join(face.doubts) or 'good'}"
+                )
             names.append(f"{path.stem}:{n}")
+            pictures.append(number)
             vectors.append(vectors_of(each.vector)[0])
-    apart = np.linalg.norm(np.array(vectors)[:, None] - np.array(vectors)[None], axis=2)
-    for name, row in zip(names, apart, strict=True):
-        print(f"{name:20} " + " ".join(f"{each:.2f}" for each in row))
-    found_, _, _ = assign(np.array(vectors), range(len(vectors)))
-    groups: dict[int, list[str]] = {}
-    for name, label in zip(names, found_, strict=True):
-        groups.setdefault(int(label), []).append(name)
-    for group in groups.values():
-        print("together:", ", ".join(group))
+            good.append(not each.face.doubts)
+    return names, pictures, np.array(vectors), good
 
 
 if __name__ == "__main__":

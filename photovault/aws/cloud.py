@@ -28,19 +28,33 @@ from adapters.aws.queues import SqsQueue
 from adapters.aws.views import DynamoViewStore
 from domain.errors import InvalidInput
 from domain.eventstore import EventStore, utc_now
+from domain.faces import FaceAnalyzer
 from domain.parking import Parking
-from domain.ports import MediaEngine, Moderator, Notifier, Scanner, Tagger, TextEmbedder, ViewStore, ViewTable
+from domain.ports import (
+    MediaEngine,
+    Moderator,
+    Notifier,
+    Scanner,
+    SearchIndex,
+    Tagger,
+    TextEmbedder,
+    ViewStore,
+    ViewTable,
+)
 from domain.scanning import NoScanner, Serving
 from events_schema.codec import EventCodec
 from photovault.config import MailOptions, RenditionOptions, Settings, serving_policy
 from photovault.messages import Sender
 from projections import PROJECTIONS
 from projections.generations import Generations
+from projections.indexing import IndexedViewStore
 
 if TYPE_CHECKING:
+    from photovault.face_memory import KeptFaces
     from photovault.lookalikes import IndexedLookalikes
     from projections.projector import Projector
     from projections.replay import Replay
+    from steps import LikelyLabels
     from steps.relay import Relay
     from steps.worker import Worker
 
@@ -63,12 +77,13 @@ class CloudSettings(Struct, frozen=True, kw_only=True):
     endpoint_url: str | None = None
     scan_function: str | None = None
     serving: Serving = Serving()
+    opensearch: str | None = None  # its endpoint
 
     @staticmethod
     def of(environment: Mapping[str, str] = os.environ) -> CloudSettings:
         """Read EVENTS_TABLE, CHECKPOINTS_TABLE, VIEWS_PREFIX, QUEUES_PREFIX, ORIGINALS_BUCKET, DERIVED_BUCKET and
-        ARCHIVE_BUCKET; DEFAULT_OWNER, STAGE, AWS_ENDPOINT_URL (an emulator's), SCAN_FUNCTION and SERVE_UNSCANNED may be
-        empty.
+        ARCHIVE_BUCKET; DEFAULT_OWNER, STAGE, AWS_ENDPOINT_URL (an emulator's), SCAN_FUNCTION, SERVE_UNSCANNED and
+        PHOTOVAULT_OPENSEARCH may be empty.
 
         Raises:
             InvalidInput: one is missing, or the default owner can't be an owner's name.
@@ -89,10 +104,11 @@ class CloudSettings(Struct, frozen=True, kw_only=True):
             serving=serving_policy(
                 environment.get("SERVE_UNSCANNED"), scanner=scanner is not None, name="SERVE_UNSCANNED"
             ),
+            opensearch=environment.get("PHOTOVAULT_OPENSEARCH") or None,
         )
 
 
-_OPTIONAL = ("default_owner", "stage", "endpoint_url", "scan_function", "serving")
+_OPTIONAL = ("default_owner", "stage", "endpoint_url", "scan_function", "serving", "opensearch")
 
 
 def is_owner(name: str) -> bool:
@@ -152,9 +168,31 @@ class Cloud:
         return DynamoCheckpoints(self.aws, self.settings.checkpoints_table)
 
     @cached_property
-    def views(self) -> DynamoViewStore:
+    def rows(self) -> DynamoViewStore:
         """Rows of all projections."""
         return DynamoViewStore(self.aws, self.settings.views_prefix)
+
+    @cached_property
+    def index(self) -> SearchIndex | None:
+        """What searches are asked of; None where the deployment has no OpenSearch."""
+        if self.settings.opensearch is None:
+            return None
+        from adapters.aws.opensearch import OpenSearchIndex
+        from adapters.aws.opensearch_client import connect
+
+        client = connect(self.settings.opensearch, aws=self.aws)
+        return OpenSearchIndex(client, f"photovault-{self.settings.stage}-")
+
+    @cached_property
+    def views(self) -> ViewStore:
+        """Rows of all projections, with the search index beside them where there is one."""
+        return self._indexed(self.rows)
+
+    def _indexed(self, rows: ViewStore) -> ViewStore:
+        if self.settings.opensearch is None:
+            return rows
+        index = cast(SearchIndex, _Later(lambda: self.index))
+        return IndexedViewStore(rows, index, self.blobs.get, every_generation=False)
 
     @cached_property
     def queue(self) -> SqsQueue:
@@ -237,11 +275,31 @@ class Cloud:
         return embedder_of()
 
     @cached_property
+    def faces(self) -> FaceAnalyzer | None:
+        """Finds faces; None without the models."""
+        from photovault.recognition import faces_of
+
+        return faces_of()
+
+    @cached_property
+    def people(self) -> KeptFaces:
+        """Owners' agreements to face recognition, their keys, and faces by nearness."""
+        from photovault.face_memory import KeptFaces
+
+        return KeptFaces(self.store, self.views, self.checkpoints, self.blobs, self.clock)
+
+    @cached_property
+    def likely_labels(self) -> LikelyLabels | None:
+        """Says the likeliest labels of a picture's vector; None without the classifier."""
+        from photovault.meaning import likely_labels_of
+
+        return likely_labels_of()
+
+    @cached_property
     def worker(self) -> Worker:
         """Runs steps."""
         from adapters.geo.places import OfflineGeocoder
         from adapters.media.zones import zone_of
-        from photovault.meaning import likely_labels_of
         from steps import Ports
         from steps.catalogue import STEP_FUNCTIONS
         from steps.worker import Worker
@@ -256,10 +314,7 @@ class Cloud:
             geocoder=OfflineGeocoder(),
             scanner=self.scanner,
             serving=self.settings.serving,
-            moderator=self.moderator,
-            tagger=self.tagger,
-            texts=self.texts,
-            likely_labels=likely_labels_of(),
+            recognises=self,
         )
         return Worker(STEP_FUNCTIONS, ports, self.clock)
 
@@ -299,9 +354,8 @@ class Cloud:
         born = set(msgspec.json.decode(entry.value, type=list[str])) if entry else set()
         for empty in (True, False):
             some = [p for p in PROJECTIONS if (p.name in born) is empty]
-            Generations(cast(ViewStore, _Provisioned(self.views)), self.checkpoints, some, self.clock).ensure(
-                empty=empty
-            )
+            views = self._indexed(cast(ViewStore, _Provisioned(self.rows)))
+            Generations(views, self.checkpoints, some, self.clock).ensure(empty=empty)
 
     def close(self) -> None:
         """End decoders, threads and connections; clients that were given stay open."""
@@ -309,10 +363,24 @@ class Cloud:
             self.media.close()
         if "lookalikes" in self.__dict__:
             self.lookalikes.close()
-        if "views" in self.__dict__:
-            self.views.close()
+        if "rows" in self.__dict__:
+            self.rows.close()
+        index: Any = self.__dict__.get("index")
+        if index is not None:
+            index.close()
         if self._owns_aws:
             self.aws.close()
+
+
+class _Later:
+    """A search index that is made when it is first asked: most functions only read rows, and its library is slow to
+    import."""
+
+    def __init__(self, make: Callable[[], SearchIndex | None]) -> None:
+        self._make = make
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._make(), name)
 
 
 class _Provisioned:

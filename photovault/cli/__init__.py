@@ -7,15 +7,18 @@ import sqlite3
 import sys
 from collections.abc import Sequence
 
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy loads: workers run side by side already
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy loads: no threads that nobody uses
 
 from domain.errors import InvalidInput, PhotoVaultError
 from photovault.cli import (
     browse,
     cloud,
+    cloud_faces,
     cost,
     history,
+    keep,
     likeness,
+    memories,
     models,
     moderation,
     notify,
@@ -35,16 +38,19 @@ DEBUG = "PHOTOVAULT_DEBUG"
 
 browse.register(app)
 likeness.register(app)
+keep.register(app)
 process.register(app)
 upkeep.register(app)
 history.register(app)
 cost.register(app)
 cloud.register(app)
+cloud_faces.register(app)
 video.register(app)
 models.register(app)
 moderation.register(app)
 search.register(app)
 people.register(app)
+memories.register(app)
 share.register(app)
 notify.register(app)
 

@@ -24,7 +24,7 @@ from photovault.tagged import tagged_page
 from photovault.vault import Vault
 from projections import Projection
 from projections.files import PATHS
-from projections.serving import served
+from projections.serving import in_trash, served
 
 AsOf = Annotated[
     str | None, typer.Option("--as-of", help="Show a past moment: 2026-11-24, or 2026-11-24T10:30:00Z.", metavar="TIME")
@@ -112,7 +112,8 @@ def query(
         else:
             high = PATHS if projection.has_others() else None  # rows beside those of the assets stand behind them
             page = views.query(view_table, vault.settings.owner, limit=limit, cursor=cursor, high=high)
-        items = [served(projection, row, vault.locate, vault.settings.serving) for row in page.rows]
+        rows = page.rows if asset is not None else [row for row in page.rows if not in_trash(projection, row)]
+        items = [served(projection, row, vault.locate, vault.settings.serving) for row in rows]
         if sheet is not None:
             from photovault.contact_sheet import write_sheet  # Pillow, which only this needs
 

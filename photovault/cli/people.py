@@ -216,14 +216,18 @@ def _say(json: bool, changed: bool, person: str, text: str) -> None:
 
 @people.command()
 def cluster(context: typer.Context, json: Json = False) -> None:
-    """Look again at the faces that are nobody's: near to somebody who came later, or together a person."""
+    """Look again at people who may be one, and at faces that are nobody's: near to somebody, or together a person."""
     with open_vault(context) as vault:
         catch_up(vault)
         done = cluster_faces(vault)
     if json:
-        print_json({"assigned": done.assigned, "people": done.people, "left": done.left})
+        print_json({name: getattr(done, name) for name in ("assigned", "people", "left", "merged")})
         return
     out.print(f"{done.assigned} faces assigned, {done.people} people found, {done.left} faces are still nobody's")
+    if done.merged:
+        out.print(
+            f"{done.merged} people are somebody who is there already: `photovault people undo` parts them for good"
+        )
 
 
 @people.command()

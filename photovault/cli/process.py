@@ -55,7 +55,7 @@ def ingest(
         if process:
             _work(vault, watch=False)
         if json:
-            fields = ("found", "added", "known", "refused", "sidecars", "refusals")
+            fields = ("found", "added", "known", "refused", "sidecars", "refusals", "in_trash")
             print_json({name: getattr(report, name) for name in fields})
             return
         _print_report(report)
@@ -266,6 +266,12 @@ def _print_report(report: Report) -> None:
         table("Refused", ("file", "why"), [(r.path, r.reason) for r in report.refusals[:20]])
         if len(report.refusals) > 20:
             out.print(f"... and {len(report.refusals) - 20} more")
+    if report.in_trash:
+        what = "is in the trash, and stays" if len(report.in_trash) == 1 else "are in the trash, and stay"
+        out.print(
+            f"{number(len(report.in_trash), 'known file')} {what} there: "
+            f"`photovault trash restore {report.in_trash[0][:8]}`"
+        )
 
 
 def _print_status(found: dict[str, Any]) -> None:

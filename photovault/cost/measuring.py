@@ -23,6 +23,7 @@ from msgspec import structs, to_builtins
 from msgspec.json import encode
 
 from adapters.aws.items import item_bytes, to_item
+from adapters.ml.store import ModelStore
 from domain.asset import asset_stream
 from domain.commits import NEW, Cause, Commit, derive_id
 from domain.errors import InvalidInput
@@ -32,8 +33,9 @@ from domain.parking import Parking
 from domain.pipeline import STEPS
 from domain.ports import Move, Row, ViewTable
 from events_schema.codec import EventCodec
-from photovault.config import Settings
+from photovault.config import Settings, models_folder
 from photovault.cost.measuring_media import PHOTO_SIZE, VIDEO_SIZE, write_photo, write_video
+from photovault.cost.measuring_recognition import RECOGNISERS, recognition
 from photovault.cost.metering import (
     Meter,
     MeteredBlobs,
@@ -59,16 +61,19 @@ from steps.worker import Worker
 __all__ = ["measure"]
 
 _OWNER = "household"
-_DECODERS = "import handlers.steps, adapters.media.sandbox, adapters.media.zones, steps.catalogue, steps.worker"
+_STEP = "import handlers.steps, steps.catalogue, steps.worker"
+_DECODERS = f"{_STEP}, adapters.media.sandbox, adapters.media.zones"
 _STARTS = {
     "intake": "import handlers.intake",
     "relay": "import handlers.relay, steps.relay",
     "projector": "import handlers.projector, projections.projector",
     **dict.fromkeys(STEPS, _DECODERS),
+    **{step: f"{_STEP}\n{code}" for step, code in RECOGNISERS.items()},
     "api": "import handlers.api",
     "reconcile": "import handlers.reconcile",
     "seal": "import handlers.seal",
     "notify": "import handlers.notify",
+    "memories": "import handlers.memories",
 }
 """What each function imports before its first answer."""
 
@@ -104,6 +109,8 @@ def measure(photos: int, videos: int, video_seconds: int, command: str) -> dict[
     """
     if photos < 1 or videos < 1:
         raise InvalidInput("at least one photo and one video are measured")
+    if missing := [model.name for model in ModelStore(models_folder()).look() if model.state != "installed"]:
+        raise InvalidInput(f"{', '.join(missing)} not installed: `photovault models install`, then measure")
     starts = {name: _start_cpu_ms(code) for name, code in _STARTS.items()}
     with tempfile.TemporaryDirectory(prefix="photovault-measure-") as name:
         folder = Path(name)
@@ -151,7 +158,15 @@ class _Pipeline:
         from adapters.media.zones import zone_of
 
         lookalikes = IndexedLookalikes(self._store, self._views, checkpoints)
-        ports = Ports(self._store, blobs, vault.media, zone_of, vault.scratch, lookalikes)
+        ports = Ports(
+            self._store,
+            blobs,
+            vault.media,
+            zone_of,
+            vault.scratch,
+            lookalikes,
+            recognises=recognition(vault, self._store, self._views, checkpoints, blobs, _OWNER),
+        )
         self._worker = Worker(STEP_FUNCTIONS, ports)
         self._checkpoint: str | None = None
         self._seen: list[Commit] = []

@@ -6,11 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from opensearchpy import OpenSearch
 
+from adapters.aws.opensearch import OpenSearchIndex
+from adapters.aws.opensearch_documents import template_name
 from adapters.local.search import SqliteSearchIndex
 from domain.ports import SearchIndex
 from domain.query import parse
 from tests.contract.suites.search_index import BLUE, GREEN, TODAY, SearchIndexContract, document, entry
+from tests.support.opensearch_server import Emulator
 
 
 class TestSqlite(SearchIndexContract):
@@ -30,3 +34,34 @@ class TestSqlite(SearchIndexContract):
             assert len(reader.search(BLUE, "anna", parse("dog", TODAY), vector=(1.0, 0.0)).hits) == i
         one.close()
         other.close()
+
+
+class OpenSearchContract(SearchIndexContract):
+    """What an OpenSearch does; subclasses give a `client`."""
+
+    @pytest.fixture
+    def client(self) -> Iterator[OpenSearch]:
+        raise NotImplementedError
+
+    @pytest.fixture
+    def index(self, client: OpenSearch, prefix: str) -> Iterator[SearchIndex]:
+        index = OpenSearchIndex(client, prefix, dimensions=2)
+        index.create(BLUE)
+        index.create(GREEN)
+        yield index
+        index.drop(BLUE)
+        index.drop(GREEN)
+        client.indices.delete_index_template(name=template_name(prefix))
+
+
+class TestEmulatedOpenSearch(OpenSearchContract):
+    @pytest.fixture
+    def client(self, opensearch: Emulator) -> Iterator[OpenSearch]:
+        with opensearch.client() as client:
+            yield client
+
+
+class TestNamedOpenSearch(OpenSearchContract):
+    @pytest.fixture
+    def client(self, named_opensearch: OpenSearch) -> OpenSearch:
+        return named_opensearch

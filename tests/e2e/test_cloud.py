@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 import pytest
 from msgspec import Struct
 
+from adapters.ml.store import ModelStore
 from domain.asset import fold
 from domain.commits import Commit
 from domain.eventstore import verify_chain
@@ -33,7 +34,7 @@ from photovault.auditing import Life, life_of
 from photovault.aws import replay as cloud_replay
 from photovault.aws.cloud import Cloud, CloudSettings
 from photovault.aws.rebuild import Order
-from photovault.config import Settings
+from photovault.config import Settings, models_folder
 from photovault.reprocessing import dead_letters, redrive
 from photovault.sample import write_sample_library
 from photovault.vault import Vault
@@ -45,8 +46,14 @@ OWNER = "anna"
 GOOD = ("IMG_2103.heic", "IMG_2102.jpg", "DSCF3002.jpg", "DSCF3004.webp")
 BAD = ("IMG_4004_cut_short.jpg", "not_a_photo.jpg")
 FILM = "a film.webm"  # VP9: made ready for the web in parts
+FACE = Path(os.environ.get("PHOTOVAULT_MEDIA", "/nowhere")) / "faces" / "person_a_and_b.jpg"
 LATE = "IMG_4001.jpg"  # its renditions are broken on purpose
 FUNCTION = "photovault-dev-renditions"
+
+needs_models = pytest.mark.skipif(
+    not all(model.state == "installed" for model in ModelStore(models_folder()).look()),
+    reason="not all models are installed: `photovault models install`, and PHOTOVAULT_MODELS",
+)
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -80,11 +87,14 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
         aws = connect(endpoint)
         cloud = Cloud(CloudSettings.of(_environment(outputs, endpoint)), aws)
         told = Story(cloud, outputs, endpoint=endpoint)
+        assert _photovault(told, "cloud", "faces", "agree")["faces"] == "on"
         _upload(told, photos, (*GOOD, *BAD, FILM))
+        if FACE.is_file():
+            _upload(told, FACE.parent, (FACE.name,))
         _upload(told, photos, GOOD[:1])  # S3 tells of it again, as a new version with the same bytes
         aws.s3.upload_file(str(photos / GOOD[1]), outputs["OriginalsBucket"], "nobody knows/this key.jpg")
         aws.s3.put_object(Bucket=outputs["OriginalsBucket"], Key=f"{OWNER}/a folder/", Body=b"")
-        _until(lambda: _ended(told, len(GOOD) + len(BAD) + 2))
+        _until(lambda: _ended(told, len(GOOD) + len(BAD) + 2 + FACE.is_file()))
         told.after_upload = _gallery(told)
         _break_and_upload(told, photos, endpoint)
         _replay(told)
@@ -192,6 +202,28 @@ def test_a_video_ends_done_with_a_poster_an_mp4_and_a_stream(story: Story) -> No
     assert (len(mp4), mp4[4:8]) == (item.mp4.bytes, b"ftyp")
     assert item.stream is not None
     assert story.cloud.blobs.get(item.stream).startswith(b"#EXTM3U")
+
+
+@needs_models
+@pytest.mark.parametrize("step", ["tags", "moderation", "embed", "faces", "identify"])
+def test_models_recognise_in_their_functions(story: Story, step: str) -> None:
+    ended = [entry for entry in _life(story, GOOD[1]).entries if entry.step == step and entry.outcome]
+    assert [entry.outcome for entry in ended] == ["done"], [entry.detail for entry in ended]
+
+
+@needs_models
+@pytest.mark.skipif(not FACE.is_file(), reason="PHOTOVAULT_MEDIA names no folder with faces")
+def test_faces_of_an_owner_who_agreed_are_found_and_told_apart(story: Story) -> None:
+    asset = fold("", story.cloud.store.load(f"{OWNER}#asset#{story.after_upload[FACE.name].asset}").events)
+    assert asset.faces is not None
+    assert [bool(face.doubts) for face in asset.faces.faces].count(False) == 2, "a bystander is turned away"
+    assert len({each.person for each in asset.people.values()}) == 2
+    key = story.cloud.people.key(OWNER)
+    assert key is not None
+    vectors = story.cloud.people.unseal(OWNER, asset.id, key, asset.faces.sealed or "")
+    assert vectors is not None
+    near = story.cloud.people.near(OWNER, "another picture", vectors)  # what the function has remembered, found here
+    assert all(near[face][0].person == each.person for face, each in asset.people.items())
 
 
 def test_a_place_has_its_name_and_a_picture_its_fingerprint(story: Story) -> None:

@@ -45,7 +45,7 @@ def test_faces_are_off_until_the_owner_agrees_and_can_be_forgotten_at_any_time(t
     assert told(home, "faces", "agree")["asked"] == 1
     photovault(home, "work")
     assert told(home, "people", "list") == {"items": []}
-    assert told(home, "people", "cluster") == {"assigned": 0, "people": 0, "left": 0}
+    assert told(home, "people", "cluster") == {"assigned": 0, "people": 0, "left": 0, "merged": 0}
     assert "no person" in photovault(home, "people", "name", "nobody", "Anna", code=1)
     assert "--yes" in photovault(home, "faces", "forget", code=2)
     assert told(home, "faces", "forget", "--yes")["faces"] == "off"

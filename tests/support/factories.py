@@ -13,13 +13,16 @@ from domain.asset import asset_stream
 from domain.commits import Cause, Commit, Recorded, derive_id, to_us
 from domain.events import (
     AssetProcessed,
+    AssetRestored,
     AssetSeenAgain,
     AssetTagged,
+    AssetTrashed,
     AssetUploaded,
     ChunkEncoded,
     ContentModerated,
     DuplicateFound,
     Event,
+    FavouriteSet,
     FileQuarantined,
     FileValidated,
     FingerprintComputed,
@@ -354,6 +357,21 @@ def whole_life() -> list[list[Event]]:
 
 
 # --- recorded --------------------------------------------------------------------------------------------------------
+
+
+def favourite(on: bool = True) -> FavouriteSet:
+    """The owner's mark."""
+    return FavouriteSet(favourite=on)
+
+
+def trashed(reason: str = "blurred") -> AssetTrashed:
+    """Into the trash."""
+    return AssetTrashed(reason=reason)
+
+
+def restored(reason: str = "not so bad") -> AssetRestored:
+    """Out of the trash."""
+    return AssetRestored(reason=reason)
 
 
 def recorded(*decisions: Event | Sequence[Event], stream: str = STREAM) -> list[Recorded]:

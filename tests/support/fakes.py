@@ -51,7 +51,7 @@ from projections import PROJECTIONS, Projection
 from projections.generations import Generations
 from projections.projector import Projector
 from projections.replay import Replay
-from steps import Ports, Steps
+from steps import Ports, Recognition, Steps
 from steps.catalogue import STEP_FUNCTIONS
 from steps.relay import Relay
 from steps.worker import Verdict, Worker
@@ -335,8 +335,7 @@ class MemoryVault:
             geocoder=GEOCODER,
             scanner=scanner or NoScanner(),
             serving=self.settings.serving,
-            faces=faces,
-            people=self.people,
+            recognises=Recognition(faces=faces, people=self.people),
         )
         self.worker = Worker(steps, self.ports, self.clock)
         self.mail, self.phone = MemoryNotifier("mail"), MemoryNotifier("texts")

@@ -94,6 +94,14 @@ NEEDS: Mapping[str, Mapping[str, str]] = {
         "s3:PutObject": "ArchiveBucket",
     },
     "seal": {"s3:ListBucket": "ArchiveBucket", "dynamodb:PutItem": "EventTable"},
+    "memories": {
+        "s3:ListBucket": "OriginalsBucket",
+        "dynamodb:PutItem": "EventTable",
+        "dynamodb:Query": "MomentsView",
+        "dynamodb:BatchGetItem": "MemoriesView",
+        "dynamodb:UpdateItem": "CheckpointTable",
+        "s3:PutObject": "DerivedBucket",
+    },
     "notify": {
         "dynamodb:PutItem": "EventTable",
         "dynamodb:Query": "NotificationsView",
@@ -111,7 +119,7 @@ NEEDS: Mapping[str, Mapping[str, str]] = {
 }
 """What each function can't do without: action -> the resource (its logical id, or attribute)."""
 
-APPENDERS = {"intake", *(step.name for step in PIPELINE), "reconcile", "seal", "relay", "notify", "api"}
+APPENDERS = {"intake", *(step.name for step in PIPELINE), "reconcile", "seal", "relay", "notify", "memories", "api"}
 """Functions that append events; no other may put into the event table."""
 
 

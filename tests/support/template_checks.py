@@ -15,6 +15,7 @@ from tests.support.template_operations import alarms, api, state_machine
 from tests.support.template_reading import ENVIRONMENT, Template, functions, of_type, resolved
 from tests.support.template_resources import buckets, queue_times, step_queues, table_definitions, upload_path
 from tests.support.template_scanning import scanning
+from tests.support.template_search import SEARCHING, searching
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -29,6 +30,7 @@ HANDLERS = {
     "reconcile": "handlers.reconcile.handler",
     "seal": "handlers.seal.handler",
     "notify": "handlers.notify.handler",
+    "memories": "handlers.memories.handler",
     "api": "handlers.api.handler",
 }
 _PUBLIC = {"PHOTOVAULT_PUBLIC_URL": "https://<HttpApi>.execute-api.us-east-1.amazonaws.com"}
@@ -60,6 +62,7 @@ def check(template: Template, root: Path = ROOT) -> list[str]:
         state_machine,
         api,
         scanning,
+        searching,
     ):
         found += rule(template)
     return [*found, *handlers_exist(template, root)]
@@ -95,6 +98,8 @@ def environments(template: Template) -> list[str]:
         wanted = dict(ENVIRONMENT)
         if own["Handler"] == "handlers.steps.handler":
             wanted["STEP"] = name
+        if name in SEARCHING:
+            wanted["PHOTOVAULT_OPENSEARCH"] = ""
         wanted |= OWN_ENVIRONMENT.get(name, {})
         given = {key: resolved(template, value) for key, value in own["Environment"]["Variables"].items()}
         found += [

@@ -43,6 +43,12 @@ SEEN_BY_CHECKS: dict[str, Mistake] = {
     "a handler that does not exist": lambda t: _properties(t, "SealFunction").update(Handler="handlers.seal.handle"),
     "a handler of another function": lambda t: _properties(t, "RelayFunction").update(Handler="handlers.seal.handler"),
     "a missing permission": lambda t: _drop_statement(t, "RenditionsRole", "ReadAndStoreBlobs"),
+    "a search that may write": lambda t: _properties(t, "SearchWriters")["Roles"].append({"Ref": "ApiRole"}),
+    "an index that nobody can make": lambda t: _properties(t, "SearchMakers")["Roles"].clear(),
+    "a search domain that costs without being asked for": lambda t: t["Resources"]["SearchDomain"].pop("Condition"),
+    "a search domain that anybody may ask": lambda t: _properties(t, "SearchDomain")["AccessPolicies"]["Statement"][
+        0
+    ].update(Principal={"AWS": [{"Fn::GetAtt": ["SealRole", "Arn"]}]}),
     "a permission on everything": lambda t: _statement(t, "ApiRole", "ReadEvents").update(Resource="*"),
     "all actions of a service": lambda t: _statement(t, "ProjectorRole", "WriteViews").update(Action="dynamodb:*"),
     "a function that may change the history": lambda t: _statement(t, "SealRole", "AppendEvents")["Action"].append(

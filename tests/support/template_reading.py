@@ -36,6 +36,7 @@ ENVIRONMENT = {
     "PHOTOVAULT_TAGGER": "models",
     "PHOTOVAULT_MODERATOR": "models",
     "PHOTOVAULT_REKOGNITION_CAP_USD": "5",
+    "PHOTOVAULT_MODELS": "/opt/models",
     "POWERTOOLS_SERVICE_NAME": "photovault-dev",
     "POWERTOOLS_METRICS_NAMESPACE": "PhotoVault",
     "LOG_LEVEL": "INFO",

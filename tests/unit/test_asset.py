@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from domain.asset import attach, begin, evolve, finish, fold, request_reprocess, upload
+from domain.asset import attach, begin, evolve, finish, fold, request_reprocess, restore, set_favourite, trash, upload
 from domain.errors import (
     DecoderCrashed,
     DecoderKilled,
@@ -25,6 +25,7 @@ from tests.support.factories import (
     analyzed,
     duplicate,
     failed,
+    favourite,
     given_up,
     metadata,
     place,
@@ -34,17 +35,39 @@ from tests.support.factories import (
     recorded,
     renditions,
     reprocess,
+    restored,
     run,
     seen_again,
     sha,
     sidecar,
     skipped,
+    trashed,
     uploaded,
     validated,
     video,
     whole_life,
 )
 from tests.support.specs import given
+
+
+class TestKeeping:
+    def test_a_mark_is_recorded_once(self) -> None:
+        given(uploaded()).when(lambda a: set_favourite(a, favourite=True)).then(favourite())
+        given(uploaded(), favourite()).when(lambda a: set_favourite(a, favourite=True)).then_nothing()
+        given(uploaded(), favourite()).when(lambda a: set_favourite(a, favourite=False)).then(favourite(on=False))
+
+    def test_the_trash_is_entered_once_and_left_once(self) -> None:
+        given(uploaded()).when(trash, "blurred").then(trashed("blurred"))
+        given(uploaded(), trashed()).when(trash, "blurred").then_nothing()
+        given(uploaded(), trashed()).when(restore, "good").then(restored("good"))
+        given(uploaded(), trashed(), restored()).when(restore, "good").then_nothing()
+
+    def test_the_trash_is_known_with_the_moment(self) -> None:
+        assert given(uploaded(), trashed()).asset.trashed_at == NOW + timedelta(seconds=2)
+        assert given(uploaded(), trashed(), restored()).asset.trashed_at is None
+
+    def test_what_is_due_stays_due_in_the_trash(self) -> None:
+        given(uploaded(), trashed()).when_ends(validated()).then(validated())
 
 
 class TestUpload:

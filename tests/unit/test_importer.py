@@ -15,6 +15,7 @@ from adapters.local.blobs import FileBlobStore
 from domain.asset import asset_stream, fold
 from domain.errors import InvalidInput
 from photovault.importer import Report, find_files, import_files
+from photovault.keeping import trash
 from photovault.runtime import catch_up
 from tests.support.factories import fake_photo
 from tests.support.fakes import MemoryVault
@@ -167,6 +168,19 @@ class TestWhatIsKnown:
         with MemoryVault(owner="ben") as other:
             [bens] = ingest(other, path).assets
         assert annas != bens
+
+    def test_a_file_of_the_trash_is_told_of_and_stays_there(self, vault: MemoryVault, folder: Path) -> None:
+        path = put(folder, "a.jpg")
+        put(folder, "b.jpg", JPEG + b"b")
+        report = ingest(vault, folder)
+        stream = asset_stream("anna", report.assets[0])
+        trash(vault, stream, "blurred")  # type: ignore[arg-type]
+        catch_up(vault)  # type: ignore[arg-type]
+        again = ingest(vault, folder)
+        assert again.in_trash == [report.assets[0]]
+        os.utime(path, (1, 1))  # read again, as its time is another
+        assert ingest(vault, path).in_trash == [report.assets[0]]
+        assert fold(stream, vault.store.load(stream).events).trashed_at is not None
 
     def test_an_import_without_views_reads_again_and_adds_nothing(self, vault: MemoryVault, folder: Path) -> None:
         put(folder, "a.jpg")

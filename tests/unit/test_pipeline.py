@@ -9,7 +9,7 @@ import pytest
 from domain.events import EVENTS, AssetProcessed, AssetSeenAgain, AssetUploaded, FileValidated, ReprocessRequested
 from domain.pipeline import PIPELINE, STEPS, VIDEOS, Step, runs_after, step_named, steps_after
 from steps.catalogue import STEP_FUNCTIONS
-from tests.support.factories import failed, place, processed, reprocess, uploaded, validated, video
+from tests.support.factories import failed, metadata, place, processed, reprocess, uploaded, validated, video
 
 
 def test_every_step_has_a_function_and_every_function_a_step() -> None:
@@ -56,6 +56,12 @@ def test_validation_is_followed_by_what_concerns_the_kind_that_it_found(event: F
     expected = {s.name for s in PIPELINE if event.kind in s.follows.get(FileValidated, ())}
     assert {step.name for step in steps_after(event)} == expected
     assert "metadata" in expected
+
+
+def test_only_metadata_with_words_are_followed_by_their_embedding() -> None:
+    assert runs_after(metadata()) == ("place",)
+    assert runs_after(metadata(description="Grandma at the lake")) == ("place", "embed")
+    assert runs_after(metadata(keywords=("lake",))) == ("place", "embed")
 
 
 def test_a_parallel_step_has_one_run_for_each_part(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,7 @@ from photovault.moderating import rule, set_policy
 from photovault.reprocessing import Selection, condition, reprocess
 from photovault.tagged import tagged_page
 from projections.replay import Target
+from steps import Recognition
 from steps.catalogue import STEP_FUNCTIONS
 from steps.moderation import policy_stream
 from steps.worker import Worker
@@ -69,7 +70,7 @@ def vault() -> Iterator[MemoryVault]:
 
 
 def equip(vault: MemoryVault, **ports: Any) -> None:
-    vault.worker = Worker(STEP_FUNCTIONS, structs.replace(vault.ports, **ports), vault.clock)
+    vault.worker = Worker(STEP_FUNCTIONS, structs.replace(vault.ports, recognises=Recognition(**ports)), vault.clock)
 
 
 def photo(vault: MemoryVault, mark: str = "cat", stream: str = STREAM) -> None:

@@ -12,7 +12,14 @@ import pytest
 from domain.pipeline import PIPELINE
 from infrastructure import build, cfn, packages, repeated
 from infrastructure.steps import STEPS
-from tests.support import template_access, template_checks, template_operations, template_resources, template_scanning
+from tests.support import (
+    template_access,
+    template_checks,
+    template_operations,
+    template_resources,
+    template_scanning,
+    template_search,
+)
 from tests.support.template_reading import Template, functions
 
 Rule = Callable[[Template], list[str]]
@@ -35,6 +42,7 @@ RULES: list[Rule] = [
     template_operations.state_machine,
     template_operations.api,
     template_scanning.scanning,
+    template_search.searching,
 ]
 
 

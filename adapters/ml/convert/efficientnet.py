@@ -11,6 +11,7 @@ import numpy as np
 from adapters.ml.convert import Files
 from adapters.ml.convert.graph import Array, Graph
 from adapters.ml.convert.torch_file import read_tensors
+from adapters.ml.labels import packed_layer
 
 __all__ = ["convert"]
 
@@ -22,7 +23,8 @@ _EPSILON = 1e-3
 
 
 def convert(files: Files) -> Files:
-    """Input `input` [n, 3, 224, 224]: RGB, (value - 127) / 128. Outputs `prob` [n, 1000] and `embedding` [n, 1280]."""
+    """Input `input` [n, 3, 224, 224]: RGB, (value - 127) / 128. Outputs `prob` [n, 1000] and `embedding` [n, 1280].
+    The last layer is kept beside, too: `adapters/ml/labels.py`."""
     (data,) = files.values()
     weights = read_tensors(data)
     graph = Graph("efficientnet-lite0")
@@ -60,4 +62,7 @@ def convert(files: Files) -> Files:
     last = [graph.constant(weights["_fc.weight"]), graph.constant(weights["_fc.bias"])]
     graph.node("Softmax", [graph.node("Gemm", ["embedding", *last], transB=1)], "prob", axis=1)
     shape = {"input": ("n", 3, 224, 224)}
-    return {"model.onnx": graph.model(shape, {"prob": ("n", 1000), "embedding": ("n", 1280)})}
+    return {
+        "model.onnx": graph.model(shape, {"prob": ("n", 1000), "embedding": ("n", 1280)}),
+        "last_layer.f4": packed_layer(weights["_fc.weight"], weights["_fc.bias"]),
+    }

@@ -4,17 +4,32 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 
 import msgspec
 import pytest
 
 from domain.asset import begin, fold
 from domain.embedding import combined, weighted_texts
-from domain.events import AssetEmbedded, AssetTagged, StepSkipped
-from domain.recognition import Box, ModelUse, Tag
+from domain.events import AssetEmbedded, AssetTagged, ReprocessRequested, StepSkipped
+from domain.recognition import Box, ModelUse, Recognised, Tag
+from steps import Recognition
+from steps.catalogue import STEP_FUNCTIONS
 from steps.embed import embed
-from tests.support.factories import STREAM, metadata, recorded, reprocess, run, uploaded, validated
-from tests.support.fakes import MemoryVault
+from steps.worker import Worker
+from tests.support.factories import (
+    STREAM,
+    append,
+    fake_photo,
+    metadata,
+    recorded,
+    reprocess,
+    run,
+    sidecar,
+    uploaded,
+    validated,
+)
+from tests.support.fakes import MemoryVault, work
 
 TAGGED = AssetTagged(
     run=run("tags"),
@@ -43,6 +58,15 @@ class Letters:
         return [[x / math.hypot(*vector) for x in vector] for vector in vectors]
 
 
+class Sees:
+    """Tags every picture as a beach."""
+
+    models = (ModelUse("m", "1"),)
+
+    def tag(self, pictures: Sequence[Path]) -> Sequence[Recognised]:
+        return [Recognised((Tag("beach", "scene", 0.8, "m 1"),), self.models) for _ in pictures]
+
+
 def test_labels_weigh_as_the_model_is_sure_and_located_things_a_little() -> None:
     assert weighted_texts(TAGGED, None) == [("beach", 0.8), ("dog", 0.6), ("person", 0.3)]
     written = weighted_texts(None, metadata(description="Grandma", keywords=("lake", "boat")))
@@ -58,7 +82,7 @@ def test_the_vector_is_the_weighted_sum_and_of_length_one() -> None:
 def test_the_same_words_are_not_embedded_again() -> None:
     with MemoryVault() as vault:
         texts = Letters()
-        ports = msgspec.structs.replace(vault.ports, texts=texts)
+        ports = msgspec.structs.replace(vault.ports, recognises=Recognition(texts=texts))
         history = [[uploaded()], [validated()], [metadata()], [TAGGED]]
         asset = fold(STREAM, recorded(*history))
         attempt = begin(asset, "embed")
@@ -84,6 +108,56 @@ def test_without_a_model_or_words_it_is_skipped_and_says_what_to_do() -> None:
         [skipped] = embed(asset, attempt, vault.ports)
         assert isinstance(skipped, StepSkipped)
         assert "photovault models install" in skipped.reason
-        [skipped] = embed(asset, attempt, msgspec.structs.replace(vault.ports, texts=Letters()))
+        [skipped] = embed(asset, attempt, msgspec.structs.replace(vault.ports, recognises=Recognition(texts=Letters())))
         assert isinstance(skipped, StepSkipped)
         assert "in words" in skipped.reason
+
+
+def _embedded(vault: MemoryVault) -> list[AssetEmbedded]:
+    return [r.event for r in vault.store.load(STREAM).events if isinstance(r.event, AssetEmbedded)]
+
+
+def _xmp(vault: MemoryVault, caption: str, stars: int = 1) -> None:
+    described = f'<dc:description><rdf:Alt><rdf:li xml:lang="x-default">{caption}</rdf:li></rdf:Alt></dc:description>'
+    data = (
+        '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+        '<rdf:Description xmlns:dc="http://purl.org/dc/elements/1.1/" xmlns:xmp="http://ns.adobe.com/xap/1.0/" '
+        f'xmp:Rating="{stars}">{described if caption else ""}</rdf:Description></rdf:RDF></x:xmpmeta>'
+    ).encode()
+    key = vault.blobs.put(data)
+    append(vault.store, STREAM, [sidecar(blob=key, sha256=key)])
+    work(vault)
+
+
+def test_a_caption_that_comes_later_is_embedded_and_one_that_goes_is_forgotten() -> None:
+    with MemoryVault() as vault:
+        texts = Letters()
+        vault.worker = Worker(
+            STEP_FUNCTIONS, msgspec.structs.replace(vault.ports, recognises=Recognition(texts=texts, tagger=Sees()))
+        )
+        key = vault.blobs.put(fake_photo("a"))
+        append(vault.store, STREAM, [uploaded(blob=key, sha256=key)])
+        work(vault)
+        [by_tags] = _embedded(vault)
+        _xmp(vault, "Grandma")
+        assert texts.asked[-1] == "Grandma"
+        asked = len(texts.asked)
+        assert _embedded(vault)[-1].words_sha256 != by_tags.words_sha256
+        _xmp(vault, "Grandma", stars=5)
+        assert len(texts.asked) == asked
+        _xmp(vault, "")
+        assert _embedded(vault)[-1].words_sha256 == by_tags.words_sha256
+        assert any(isinstance(each.event, ReprocessRequested) for each in vault.store.load(STREAM).events)
+
+
+def test_without_a_tagger_a_caption_alone_is_embedded() -> None:
+    with MemoryVault() as vault:
+        texts = Letters()
+        vault.worker = Worker(STEP_FUNCTIONS, msgspec.structs.replace(vault.ports, recognises=Recognition(texts=texts)))
+        key = vault.blobs.put(fake_photo("a"))
+        append(vault.store, STREAM, [uploaded(blob=key, sha256=key)])
+        work(vault)
+        assert "embed" not in fold(STREAM, vault.store.load(STREAM).events).steps
+        _xmp(vault, "Grandma")
+        assert texts.asked == ["Grandma"]
+        assert len(_embedded(vault)) == 1

@@ -1,0 +1,122 @@
+"""What its owner says of an asset as a whole: that it is a favourite, that it goes into the trash, that it comes back.
+
+Nothing is deleted here. What stands behind an asset (the video of a live photo, the RAW of a pair) goes with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from domain import asset as assets
+from domain.asset import Asset, asset_stream, fold
+from domain.commits import Cause, derive_id
+from domain.errors import ConflictError, InvalidInput
+from domain.events import Event
+from domain.ports import Page
+from photovault.vault import Vault
+from projections.gallery import TRASH, Gallery
+from projections.serving import served
+
+__all__ = ["change", "list_trash", "restore", "set_favourite", "trash", "trash_page", "trashed_ids"]
+
+_PAGE = 1000
+
+
+def set_favourite(vault: Vault, stream: str, *, favourite: bool) -> bool:
+    """Mark an asset, or take the mark away; whether that is new."""
+    return change(vault, stream, lambda asset: assets.set_favourite(asset, favourite=favourite))
+
+
+def trash(vault: Vault, stream: str, reason: str) -> list[str]:
+    """Put an asset and what stands behind it into the trash; the ids of those that were not there before.
+
+    Raises:
+        InvalidInput: the reason is empty or too long.
+    """
+    _check(reason)
+    return _each(vault, stream, lambda asset: assets.trash(asset, reason))
+
+
+def restore(vault: Vault, stream: str, reason: str) -> list[str]:
+    """Take an asset and what stands behind it out of the trash; the ids of those that were there.
+
+    Raises:
+        InvalidInput: the reason is empty or too long.
+    """
+    _check(reason)
+    return _each(vault, stream, lambda asset: assets.restore(asset, reason))
+
+
+def trash_page(vault: Vault, *, limit: int = 50, cursor: str | None = None, before: str | None = None) -> Page:
+    """Gallery rows of what is in the trash, the last one put there first.
+
+    Args:
+        before: only what was put there before this moment, RFC 3339 in UTC.
+    """
+    _, table = vault.generations.active(Gallery.name)
+    high = f"{TRASH}#{before}" if before else f"{TRASH}$"
+    return vault.views.query(
+        table,
+        vault.settings.owner,
+        index="state",
+        low=f"{TRASH}#",
+        high=high,
+        descending=True,
+        limit=limit,
+        cursor=cursor,
+    )
+
+
+def list_trash(vault: Vault, limit: int = 50, cursor: str | None = None) -> tuple[list[dict[str, Any]], str | None]:
+    """The trash as `query gallery` shows assets, with `trashed_at`; and the cursor of the next page."""
+    page = trash_page(vault, limit=limit, cursor=cursor)
+    gallery = Gallery()
+    items = [served(gallery, row, vault.locate, vault.settings.serving, from_trash=True) for row in page.rows]
+    return items, page.cursor
+
+
+def trashed_ids(vault: Vault, before: str | None = None) -> list[str]:
+    """Ids of all assets in the trash, the last one put there first."""
+    found: list[str] = []
+    cursor: str | None = None
+    while True:
+        page = trash_page(vault, limit=_PAGE, cursor=cursor, before=before)
+        found += [row.key for row in page.rows]
+        cursor = page.cursor
+        if cursor is None:
+            return found
+
+
+def change(vault: Vault, stream: str, decide: Callable[[Asset], Sequence[Event]]) -> bool:
+    """Append what the owner decides about an asset; whether that was anything."""
+    while True:
+        loaded = vault.store.load(stream)
+        asset = fold(stream, loaded.events)
+        events = decide(asset)
+        if not events:
+            return False
+        cause = Cause(
+            commit_id=derive_id("said", stream, loaded.token),
+            actor=f"person:{vault.settings.owner}",
+            correlation_id=asset.correlation_id or derive_id("upload", stream),
+        )
+        try:
+            vault.store.append(stream, list(events), loaded.token, cause)
+        except ConflictError:
+            continue
+        return True
+
+
+def _each(vault: Vault, stream: str, decide: Callable[[Asset], Sequence[Event]]) -> list[str]:
+    """The same for an asset and all that stand behind it; those that stand behind come first, so that a killed command
+    leaves the one that a person sees, and can name again."""
+    asset = fold(stream, vault.store.load(stream).events)
+    behind = dict.fromkeys(part.asset for stack in asset.stacked.values() for part in stack.parts)
+    streams = [*(asset_stream(asset.owner, each) for each in behind), stream]
+    return [each.rpartition("#")[2] for each in streams if change(vault, each, decide)]
+
+
+def _check(reason: str) -> None:
+    if not reason.strip() or len(reason) > 2000:
+        raise InvalidInput("a reason has 1 to 2,000 characters")
