@@ -25,9 +25,11 @@ from domain.query import parse
 from handlers.observe import count, logger, observed
 from handlers.shared import masked, router
 from photovault import contacts, sharing
+from photovault import memories as told
 from photovault.answering import answer, begun
 from photovault.auditing import life_of
 from photovault.aws.cloud import Cloud, cloud, is_owner
+from photovault.memories import KINDS, Reader
 from projections.notifications import Contacts
 from projections.processing import COUNTERS
 from projections.serving import served
@@ -174,6 +176,53 @@ def suggest() -> Response[str]:
     return _json({"items": begun(vault, _index(vault), owner, _query("q") or "", _limit())})
 
 
+@app.get("/memories")
+def memories() -> Response[str]:
+    """Trips, events, people ..., the newest first, each with its cover: `kind`, `dismissed` (yes), `since`, `until` (of
+    its beginning, local), `limit`, `cursor`."""
+    vault, owner = cloud(), _owner()
+    kind = _query("kind")
+    if kind is not None and kind not in KINDS:
+        raise InvalidInput(f"{kind!r} is not a kind of memory; there are: {', '.join(KINDS)}")
+    albums, cursor = _remembered(vault, owner).page(
+        kind=kind,
+        dismissed=_query("dismissed") == "yes",
+        since=_query("since") or "",
+        until=_query("until"),
+        limit=min(_limit(), 50),
+        cursor=_query("cursor"),
+    )
+    return _json({"items": [album.plain(whole=False) for album in albums], "cursor": cursor})
+
+
+@app.get("/memories/today")
+def this_day() -> Response[str]:
+    """This day in other years; `today`, the day by the owner's calendar."""
+    vault, owner = cloud(), _owner()
+    album = told.today(_remembered(vault, owner), _today(vault))
+    return _json(album.plain() if album else {"items": []})
+
+
+@app.get("/memories/<memory>")
+def one_memory(memory: str) -> Response[str]:
+    """A memory with its pictures."""
+    vault, owner = cloud(), _owner()
+    reader = _remembered(vault, owner)
+    return _json(reader.album(reader.state(_asset_id(memory))).plain())
+
+
+@app.put("/memories/<memory>/dismissed")
+def dismiss_memory(memory: str) -> Response[str]:
+    """Do not show it any more, whatever is added to it."""
+    return _json({"memory": memory, "changed": told.dismiss(cloud(), _owner(), _asset_id(memory))})
+
+
+@app.delete("/memories/<memory>/dismissed")
+def restore_memory(memory: str) -> Response[str]:
+    """Show it again."""
+    return _json({"memory": memory, "changed": told.restore(cloud(), _owner(), _asset_id(memory))})
+
+
 @app.post("/uploads")
 def upload() -> Response[str]:
     """A link to PUT one file to, for 15 minutes: {"name": "IMG_1.jpg"} gives {"url", "key", "expires_in_s"}."""
@@ -318,6 +367,10 @@ def _limit() -> int:
     if not (text.isascii() and text.isdigit() and 1 <= int(text) <= _MAX_LIMIT):
         raise InvalidInput(f"limit is a number from 1 to {_MAX_LIMIT}")
     return int(text)
+
+
+def _remembered(vault: Cloud, owner: str) -> Reader:
+    return Reader(vault, owner, vault.settings.serving, _link(vault))
 
 
 def _index(vault: Cloud) -> SearchIndex:
