@@ -21,6 +21,7 @@ from domain.commits import Commit
 from domain.errors import PhotoVaultError
 from domain.pipeline import PIPELINE, STEPS
 from domain.ports import Delivery
+from photovault.daily import remember
 from photovault.notices import CONSUMER, SETTLE, look, notice
 from photovault.notifying import send_due
 from photovault.sealing import SEAL_EVERY, last_seal, seal
@@ -29,6 +30,7 @@ from photovault.vault import Vault
 _BATCH = 500
 _TAIL = "tail"
 _IDLE_SECONDS = 0.25  # how long a thread waits for news of this process before it looks for work of others
+_DAILY_EVERY_SECONDS = 600.0  # how often a run that stays looks whether the day's look for memories is due
 _FINISHED_EVERY_SECONDS = 0.04  # how often a run looks whether it is done
 _PROJECT_EVERY_SECONDS = 0.15  # under load: larger batches cost less
 _NOTIFY_EVERY_SECONDS = 60.0  # while it watches; else once at the end of a run
@@ -132,7 +134,7 @@ class Runtime:
 
     def _wait(self, watch: bool, on_tick: Callable[[Tick], None] | None) -> None:
         next_seal = time.monotonic() + SEAL_EVERY.total_seconds()
-        next_tick = 0.0
+        next_tick = next_daily = 0.0
         next_notices = time.monotonic() + _NOTIFY_EVERY_SECONDS
         while not self._stop.wait(_IDLE_SECONDS if watch else _FINISHED_EVERY_SECONDS):
             now = time.monotonic()
@@ -142,6 +144,9 @@ class Runtime:
             if watch and now >= next_notices:
                 next_notices = now + _NOTIFY_EVERY_SECONDS
                 self._notify(SETTLE)
+            if watch and now >= next_daily:
+                next_daily = now + _DAILY_EVERY_SECONDS
+                remember(self._vault, self._vault.clock().astimezone().date())
             if on_tick and now >= next_tick:
                 next_tick = now + _IDLE_SECONDS
                 on_tick(self._tick())
