@@ -93,8 +93,9 @@ class Aws:
 
     @property
     def s3(self) -> Any:
-        """The S3 client."""
-        return self._client("s3", s3={"addressing_style": "path"} if self._endpoint_url else None)
+        """The S3 client. Its links are signed by version 4: botocore's own choice is 2, which newer regions refuse."""
+        style = {"addressing_style": "path"} if self._endpoint_url else None
+        return self._client("s3", s3=style, signature_version="s3v4")
 
     @property
     def sqs(self) -> Any:

@@ -372,7 +372,7 @@ def test_a_link_opens_without_a_token_and_hands_out_a_file_without_metadata(stor
     assert (code, headers["Location"]) == (303, f"/s/{made.token}")
     cookie = headers["Set-Cookie"].split(";")[0]
     code, headers, page = _visit(story, f"/s/{made.token}", cookie=cookie)
-    assert (code, b"DSCF3002" in page) == (200, False)
+    assert (code, b"DSCF3002" in page, b'type="password"' in page) == (200, False, False)
     assert "default-src 'none'" in headers["Content-Security-Policy"]
     code, headers, _ = _visit(story, f"/s/{made.token}/1/download", cookie=cookie)
     assert code == 303
