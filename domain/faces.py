@@ -65,10 +65,6 @@ class Face(Struct, frozen=True, kw_only=True, gc=False):
         tuple[str, ...],
         Meta(description="Why it may not found a person: `small`, `blurred`, `turned`, `unsure`; none: it may."),
     ] = ()
-    eyes: Annotated[
-        Annotated[float, Meta(ge=0, le=1)] | None,
-        Meta(description="How open the eyes are: 0 closed, 1 open; none: it can't be told."),
-    ] = None
 
 
 class FoundFace(Struct, frozen=True):
