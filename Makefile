@@ -27,7 +27,7 @@ test: $(VENV)/.tools emulator ## run all tests (ARGS= for pytest)
 test-cloud: $(VENV)/.test emulator ## run the whole system on the AWS emulator, from an upload to a redrive
 	$(BIN)/python -m pytest tests/e2e/test_cloud.py $(ARGS)
 
-models: $(VENV)/.test ## install the models that recognise things, faces and words (110 MB; PHOTOVAULT_MODELS= says where)
+models: $(VENV)/.test ## install the models that recognise things, faces and words (114 MB; PHOTOVAULT_MODELS= says where)
 	$(BIN)/photovault models install
 
 fuzz: $(VENV)/.test ## break files of every kind for longer than the tests do (EXAMPLES=2000 a file and call)

@@ -17,6 +17,7 @@ from domain.commits import Cause, Recorded, derive_id, split_stream, stream_name
 from domain.errors import InvalidInput, MediaRejected
 from domain.events import (
     AssetEmbedded,
+    AssetErased,
     AssetProcessed,
     AssetRestored,
     AssetSeenAgain,
@@ -61,7 +62,7 @@ from domain.pipeline import STEPS, Step, part_of, runs_after, step_named, steps_
 StepStatus = Literal["due", "failed", "done", "skipped", "given_up", "unasked"]
 """`unasked`: the step is younger than the event that it follows, so that nobody has asked for it; `reprocess` does."""
 
-AssetState = Literal["processing", "done", "quarantined", "given_up"]
+AssetState = Literal["processing", "done", "quarantined", "given_up", "erased"]
 
 
 class StepState(Struct, frozen=True):
@@ -110,6 +111,7 @@ class Asset(Struct, frozen=True):
     processed: AssetState | None = None  # what the last AssetProcessed said, while nothing is due
     favourite: bool = False
     trashed_at: datetime | None = None  # when it was put into the trash; None while it is not there
+    erased_at: datetime | None = None  # since then nothing happens to it any more
     correlation_id: str = ""
 
     @property
@@ -135,6 +137,8 @@ class Asset(Struct, frozen=True):
     @property
     def state(self) -> AssetState:
         """Where it is in its life."""
+        if self.erased_at is not None:
+            return "erased"
         return self.processed or "processing"
 
     def due(self) -> dict[str, StepState]:
@@ -163,12 +167,18 @@ def evolve(asset: Asset, recorded: Recorded) -> Asset:
     after = _apply(asset, recorded.event, recorded.event_id)
     if isinstance(recorded.event, AssetTrashed):
         after = structs.replace(after, trashed_at=recorded.occurred_at)
+    elif isinstance(recorded.event, AssetErased):
+        after = structs.replace(after, erased_at=recorded.occurred_at)
     correlation_id = asset.correlation_id or recorded.commit.correlation_id
     return structs.replace(after, version=recorded.version, correlation_id=correlation_id)
 
 
 def _apply(asset: Asset, event: Event, event_id: str) -> Asset:
     """What an event changes, whether it is recorded or only being decided."""
+    if isinstance(event, AssetErased):
+        return Asset(asset.stream)
+    if asset.erased_at is not None:
+        return asset
     changes: dict[str, object] = {}
     steps = dict(asset.steps)
     if isinstance(event, Outcome):
@@ -308,6 +318,8 @@ class Attempt(Struct, frozen=True):
 
 def upload(asset: Asset, uploaded: AssetUploaded) -> Sequence[Event]:
     """A file arrives. Known bytes at a new path are noted once; known bytes at a known path are nothing new."""
+    if asset.erased_at is not None:
+        return ()
     if asset.uploaded is None:
         return (uploaded,)
     if uploaded.path is None or uploaded.path in asset.paths:
@@ -317,29 +329,42 @@ def upload(asset: Asset, uploaded: AssetUploaded) -> Sequence[Event]:
 
 def attach(asset: Asset, sidecar: SidecarAttached) -> Sequence[Event]:
     """A sidecar is found beside a file of the asset. The same bytes at the same path are nothing new."""
+    if asset.erased_at is not None:
+        return ()
     known = any((each.path, each.sha256) == (sidecar.path, sidecar.sha256) for each in asset.sidecars)
     return () if known else (sidecar,)
 
 
 def place(asset: Asset, stacked: Stacked) -> Sequence[Stacked]:
     """A stack says where the asset stands. Nothing when a later version of the same stack has spoken already."""
+    if asset.erased_at is not None:
+        return ()
     known = asset.stacked.get(stacked.stack)
     return (stacked,) if known is None or known.stack_version < stacked.stack_version else ()
 
 
 def set_favourite(asset: Asset, *, favourite: bool) -> Sequence[Event]:
     """The owner marks it, or takes the mark away."""
-    return () if asset.favourite == favourite else (FavouriteSet(favourite=favourite),)
+    if asset.erased_at is not None or asset.favourite == favourite:
+        return ()
+    return (FavouriteSet(favourite=favourite),)
 
 
 def trash(asset: Asset, reason: str) -> Sequence[Event]:
     """Into the trash; nothing when it is there."""
-    return () if asset.trashed_at is not None else (AssetTrashed(reason=reason),)
+    return () if asset.trashed_at is not None or asset.erased_at is not None else (AssetTrashed(reason=reason),)
 
 
 def restore(asset: Asset, reason: str) -> Sequence[Event]:
     """Out of the trash; nothing when it is not there."""
     return () if asset.trashed_at is None else (AssetRestored(reason=reason),)
+
+
+def erase(asset: Asset, why: Literal["asked", "trash_emptied", "trash_expired"]) -> Sequence[Event]:
+    """Gone for good; nothing when it is so already, or when it was to go with the trash and is there no longer."""
+    if asset.version == 0 or asset.erased_at is not None or (why != "asked" and asset.trashed_at is None):
+        return ()
+    return (AssetErased(why=why),)
 
 
 def begin(asset: Asset, step_name: str) -> Attempt | None:
@@ -395,7 +420,7 @@ def request_reprocess(asset: Asset, step_name: str, reason: str) -> Sequence[Eve
     step = step_named(step_name)
     if step is None:
         raise InvalidInput(f"there is no step {step_name!r}; there are: {', '.join(STEPS)}")
-    if asset.kind is not None and asset.kind not in step.kinds:
+    if asset.erased_at is not None or (asset.kind is not None and asset.kind not in step.kinds):
         return ()
     if step.parallel and step_name == step.name:
         return tuple(ReprocessRequested(step=run, reason=reason) for run in _parts_to_repeat(asset, step))

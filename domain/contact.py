@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal, TypeAlias
 
 from msgspec import Struct, structs
@@ -49,6 +49,10 @@ DEFAULT_PACES: Mapping[str, Pace] = {
 }
 """What somebody who has confirmed is told of, until they say otherwise."""
 
+ASK_AGAIN = timedelta(days=1)
+LEAVE_ALONE = timedelta(days=30)
+"""Nobody is asked more often, and nobody who left is asked sooner."""
+
 Refusal: TypeAlias = Literal["not_confirmed", "unsubscribed", "suppressed", "switched_off"]
 
 _MAIL = re.compile(r"^[^@\s<>\"',;:\\\x00-\x1f]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,250}[A-Za-z0-9])?$")
@@ -71,6 +75,7 @@ class Contact(Struct, frozen=True, array_like=True):
     quiet_until: str | None = None
     unsubscribed: bool = False
     suppressed: str | None = None
+    unsubscribed_at: datetime | None = None
 
     def pace(self, kind: Kind) -> Pace:
         """How often they want to be told of a kind of thing."""
@@ -149,7 +154,7 @@ def evolve(contact: Contact, event: Event, at: datetime) -> Contact:
                 quiet_until=event.quiet_until,
             )
         case ContactUnsubscribed(kind=None):
-            return structs.replace(contact, unsubscribed=True, confirmed_at=None)
+            return structs.replace(contact, unsubscribed=True, confirmed_at=None, unsubscribed_at=at)
         case ContactUnsubscribed():
             return structs.replace(contact, paces={**contact.paces, str(event.kind): "off"})
         case ContactSuppressed():
@@ -160,15 +165,19 @@ def evolve(contact: Contact, event: Event, at: datetime) -> Contact:
 # --- decisions -------------------------------------------------------------------------------------------------------
 
 
-def add(contact: Contact, channel: Channel, address: str, name: str, zone: str) -> Sequence[Event]:
-    """Ask somebody whether they want to be told; nothing while they have said yes.
+def add(contact: Contact, now: datetime, channel: Channel, address: str, name: str, zone: str) -> Sequence[Event]:
+    """Ask somebody whether they want to be told; nothing while they have said yes, or were asked a day ago at most.
 
     Raises:
-        InvalidInput: nothing may be sent there any more.
+        InvalidInput: nothing may be sent there any more, or they unsubscribed a short while ago.
     """
     if contact.suppressed is not None:
         raise InvalidInput(f"nothing is sent to {contact.address} any more: {contact.suppressed.replace('_', ' ')}")
-    if contact.confirmed_at is not None:
+    if contact.unsubscribed and contact.unsubscribed_at is not None and now - contact.unsubscribed_at < LEAVE_ALONE:
+        raise InvalidInput(
+            f"{contact.address} wants to hear no more: ask again in {LEAVE_ALONE.days} days at the soonest"
+        )
+    if contact.confirmed_at is not None or (contact.added_at is not None and now - contact.added_at < ASK_AGAIN):
         return ()
     name = " ".join(name.split())
     if len(name) > 200 or not name.isprintable():

@@ -4,11 +4,13 @@ a group of its own (sharing, notifications) has a module beside it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, TypeAlias
 
 from msgspec import Meta, Struct
 
 __all__ = [
+    "ERASED",
     "BlobKey",
     "Event",
     "Notes",
@@ -33,6 +35,9 @@ SizeBytes: TypeAlias = Annotated[int, doc("Length in bytes.", "bytes", ge=0)]
 Pixels: TypeAlias = Annotated[int, doc("Pixels, upright: as a person sees the picture.", "px", ge=1)]
 StepName: TypeAlias = Annotated[str, doc("Name of a step in `domain/pipeline.py`.", min_length=1, max_length=64)]
 Reason: TypeAlias = Annotated[str, doc("Why, in a sentence for a person.", min_length=1, max_length=2000)]
+ERASED = "erased"
+"""What a personal text says once its key is destroyed."""
+
 Notes: TypeAlias = Annotated[
     tuple[str, ...], doc("Faults that the work survived, each a sentence for a person.", max_length=50)
 ]
@@ -49,10 +54,16 @@ class StepRun(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Event(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    """Base of all events. `WHEN` and `BY` feed the catalogue page."""
+    """Base of all events. `WHEN` and `BY` feed the catalogue page.
+
+    `PERSONAL` names the fields that are stored sealed with the stream's key (or, where `SEALED_FOR` names a field, with
+    that asset's), and what each says once the key is destroyed. A field with a default says that.
+    """
 
     VERSION: ClassVar[int] = 1
     STREAM: ClassVar[str] = "asset"
+    PERSONAL: ClassVar[Mapping[str, Any]] = {}
+    SEALED_FOR: ClassVar[str | None] = None
     WHEN: ClassVar[str] = ""
     BY: ClassVar[str] = ""
 

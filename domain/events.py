@@ -8,12 +8,25 @@ refuses what old events or old readers could not survive.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from msgspec import Meta, Struct
 
-from domain.event_base import BlobKey, Event, Notes, Outcome, Pixels, Reason, Sha256, SizeBytes, StepName, StepRun
+from domain.event_base import (
+    ERASED,
+    BlobKey,
+    Event,
+    Notes,
+    Outcome,
+    Pixels,
+    Reason,
+    Sha256,
+    SizeBytes,
+    StepName,
+    StepRun,
+)
 from domain.event_base import doc as _doc
 from domain.faces import Face
 from domain.likeness import MAX_LOOKALIKES, Lookalike
@@ -37,6 +50,7 @@ class AssetUploaded(Event, frozen=True, kw_only=True):
 
     WHEN = "A file was imported, or an object appeared in the upload bucket."
     BY = "ingest"
+    PERSONAL: ClassVar[Mapping[str, Any]] = {"file_name": ERASED, "blob": ERASED, "path": None, "modified_at": None}
 
     file_name: Annotated[str, _doc("The name that the file came with, without folders.", min_length=1, max_length=1024)]
     size_bytes: SizeBytes
@@ -52,6 +66,7 @@ class AssetSeenAgain(Event, frozen=True, kw_only=True):
 
     WHEN = "An import met bytes that its owner's vault already holds, at a path not seen before."
     BY = "ingest"
+    PERSONAL: ClassVar[Mapping[str, Any]] = {"path": ERASED, "file_name": ERASED, "modified_at": None}
 
     path: Annotated[str, _doc("Full path or object key of the other copy.", min_length=1, max_length=4096)]
     file_name: Annotated[str, _doc("The other copy's name, without folders.", min_length=1, max_length=1024)]
@@ -63,6 +78,7 @@ class SidecarAttached(Event, frozen=True, kw_only=True):
 
     WHEN = "An import found a sidecar beside a file of the vault that was not there before, or that had changed."
     BY = "ingest"
+    PERSONAL: ClassVar[Mapping[str, Any]] = {"file_name": ERASED, "path": None, "modified_at": None}
 
     kind: Annotated[Literal["xmp", "takeout"], _doc("`xmp`: Adobe's format; `takeout`: JSON of a Google Takeout.")]
     file_name: Annotated[str, _doc("Name of the sidecar, without folders.", min_length=1, max_length=1024)]
@@ -112,6 +128,7 @@ class AssetTrashed(Event, frozen=True, kw_only=True):
 
     WHEN = "`trash add` was called for the asset, or for one that it stands behind."
     BY = "a person"
+    PERSONAL: ClassVar[Mapping[str, Any]] = {"reason": ERASED}
 
     reason: Reason
 
@@ -121,8 +138,22 @@ class AssetRestored(Event, frozen=True, kw_only=True):
 
     WHEN = "`trash restore` was called, or an import met the asset's file again."
     BY = "a person"
+    PERSONAL: ClassVar[Mapping[str, Any]] = {"reason": ERASED}
 
     reason: Reason
+
+
+class AssetErased(Event, frozen=True, kw_only=True):
+    """The asset is gone for good: the key of its personal fields and its files are destroyed. That it was there, and
+    what was done when, stays in the history."""
+
+    WHEN = "The trash was emptied of it, or `erase` was called; its files and its key are destroyed right after."
+    BY = "a person, or upkeep 30 days after it went into the trash"
+
+    why: Annotated[
+        Literal["asked", "trash_emptied", "trash_expired"],
+        _doc("`asked`: its owner named it; the others: it was in the trash."),
+    ]
 
 
 class StepSkipped(Outcome, frozen=True, kw_only=True):
@@ -217,6 +248,17 @@ class MetadataExtracted(Outcome, frozen=True, kw_only=True):
 
     WHEN = "After validation."
     BY = "metadata"
+    PERSONAL: ClassVar[Mapping[str, Any]] = {
+        "taken_at": None,
+        "taken_at_utc": None,
+        "alternatives": (),
+        "camera": None,
+        "position": None,
+        "description": None,
+        "keywords": (),
+        "rating": None,
+        "stacks": (),
+    }
 
     width: Pixels
     height: Pixels
@@ -242,6 +284,15 @@ class PlaceResolved(Outcome, frozen=True, kw_only=True):
 
     WHEN = "After metadata with a position; each time that metadata is extracted again."
     BY = "place"
+    PERSONAL: ClassVar[Mapping[str, Any]] = {
+        "latitude": 0.0,
+        "longitude": 0.0,
+        "country": ERASED,
+        "country_code": "--",
+        "distance_km": 0.0,
+        "city": None,
+        "region": None,
+    }
 
     latitude: Annotated[float, _doc("The position asked: north of the equator.", "degrees")]
     longitude: Annotated[float, _doc("The position asked: east of Greenwich.", "degrees")]
@@ -278,6 +329,7 @@ class RenditionsGenerated(Outcome, frozen=True, kw_only=True):
 
     WHEN = "After validation of an image, and after a poster was taken from a video."
     BY = "renditions"
+    PERSONAL: ClassVar[Mapping[str, Any]] = {"thumbhash": ERASED}
 
     renditions: Annotated[tuple[Rendition, ...], _doc("The pictures, each under its name.")]
     thumbhash: Annotated[str, _doc("Placeholder picture of at most 25 bytes, base64 (thumbhash).", max_length=64)]
@@ -382,6 +434,7 @@ class FingerprintComputed(Outcome, frozen=True, kw_only=True):
 
     WHEN = "After the renditions of an image, or of a video's poster."
     BY = "fingerprint"
+    PERSONAL: ClassVar[Mapping[str, Any]] = {"pixels": None, "phash": None}
 
     pixels: Annotated[Sha256 | None, _doc("Equal for files with the same pixels under other metadata.")] = None
     phash: Annotated[
@@ -497,6 +550,8 @@ class StackJoined(Event, frozen=True, kw_only=True):
     STREAM = "stack"
     WHEN = "Metadata or a file's name show what it has in common with others; again when that changes."
     BY = "metadata"
+    PERSONAL: ClassVar[Mapping[str, Any]] = {"on": ERASED, "file_name": ERASED, "taken": None, "offset_minutes": None}
+    SEALED_FOR: ClassVar[str | None] = "asset"
 
     asset: AssetId
     kind: Annotated[str, _doc("`live`, `burst`, `sequence` or `name`.", min_length=1, max_length=32)]
@@ -534,6 +589,7 @@ class AssetTagged(Outcome, frozen=True, kw_only=True):
 
     WHEN = "After the renditions, when models are installed or a service is configured."
     BY = "tags"
+    PERSONAL: ClassVar[Mapping[str, Any]] = {"tags": ()}
 
     tags: Annotated[tuple[Tag, ...], _doc("What was seen, the surest first.", max_length=200)]
     models: Annotated[tuple[ModelUse, ...], _doc("The models that were asked, also those that saw nothing.")]
@@ -558,6 +614,7 @@ class ContentModerated(Outcome, frozen=True, kw_only=True):
 
     WHEN = "After the renditions, when a model is installed or a service is configured."
     BY = "moderation"
+    PERSONAL: ClassVar[Mapping[str, Any]] = {"score": 0.0, "labels": ()}
 
     score: Annotated[
         float, _doc("0: harmless; 1: surely not safe for work. The model's own, not calibrated.", ge=0, le=1)
@@ -605,10 +662,16 @@ class FacesDetected(Outcome, frozen=True, kw_only=True):
 
     WHEN = "After the renditions, when the owner has agreed and models are installed; also when there are no faces."
     BY = "faces"
+    PERSONAL: ClassVar[Mapping[str, Any]] = {"faces": ()}
 
     faces: Annotated[tuple[Face, ...], _doc("From left to right.", max_length=500)] = ()
     sealed: Annotated[
-        BlobKey | None, _doc("Blob with all vectors: AES-256-GCM over 128 float32 a face, little-endian.")
+        BlobKey | None,
+        _doc(
+            "Blob with what tells the faces apart: AES-256-GCM over 128 float32 a face, little-endian; of faces in a "
+            "Rekognition collection over the FaceId, 16 bytes a face, zeros where it took none. ExternalImageId is the "
+            "asset's id."
+        ),
     ] = None
     key: SealKey | None = None
     models: Annotated[tuple[ModelUse, ...], _doc("The models that were asked.")] = ()
@@ -625,6 +688,7 @@ class FacesIdentified(Outcome, frozen=True, kw_only=True):
     founded: Annotated[int, _doc("Faces that founded a person.", ge=0)] = 0
     unknown: Annotated[int, _doc("Faces that stay without a person for now.", ge=0)] = 0
     notes: Notes = ()
+    models: Annotated[tuple[ModelUse, ...], _doc("The service that was asked who is near; none: this vault.")] = ()
 
 
 class FaceAssigned(Event, frozen=True, kw_only=True):
@@ -639,7 +703,13 @@ class FaceAssigned(Event, frozen=True, kw_only=True):
         Literal["nearest", "founded", "cluster", "person"],
         _doc("How it was decided; `person`: somebody said so."),
     ]
-    distance: Annotated[float, _doc("Euclidean distance to the nearest face of the person.", ge=0)] | None = None
+    distance: (
+        Annotated[
+            float,
+            _doc("Euclidean distance to the nearest face of the person; by Rekognition (100 - similarity) / 20.", ge=0),
+        ]
+        | None
+    ) = None
 
 
 class FaceUnassigned(Event, frozen=True, kw_only=True):
@@ -698,6 +768,7 @@ class PersonNamed(Event, frozen=True, kw_only=True):
     STREAM = "person"
     WHEN = "`people name` was called."
     BY = "a person"
+    PERSONAL: ClassVar[Mapping[str, Any]] = {"name": ERASED}
 
     name: Annotated[str, _doc("As people call them.", min_length=1, max_length=200)]
 
@@ -809,6 +880,61 @@ class UploadRefused(Event, frozen=True, kw_only=True):
 # --- the vault's own stream ------------------------------------------------------------------------------------------
 
 
+class VaultCleaned(Event, frozen=True, kw_only=True):
+    """What nobody needs any more was deleted. Originals are among it only as their owners' trash says: each of those
+    has an `AssetErased` of its own."""
+
+    STREAM = "upkeep"
+    WHEN = "`cleanup` ran, by hand or by the clock, and found something to delete."
+    BY = "upkeep"
+
+    erased: Annotated[int, _doc("Assets whose time in the trash was over.", "assets", ge=0)] = 0
+    orphans: Annotated[int, _doc("Derived files that no asset names any more.", "files", ge=0)] = 0
+    uploads: Annotated[int, _doc("Uploads that were begun and never ended.", "uploads", ge=0)] = 0
+    generations: Annotated[int, _doc("Generations of views that nobody reads any more.", "generations", ge=0)] = 0
+    freed_bytes: Annotated[int, _doc("Of all files that were deleted.", "bytes", ge=0)] = 0
+
+
+class FilesScrubbed(Event, frozen=True, kw_only=True):
+    """A part of the stored files was read, and compared with the SHA-256 that the history has of them."""
+
+    STREAM = "upkeep"
+    WHEN = "`scrub` ran, by hand or by the clock."
+    BY = "upkeep"
+
+    files: Annotated[int, _doc("Files that were read.", "files", ge=0)]
+    size_bytes: SizeBytes
+    faulty: Annotated[
+        tuple[str, ...], _doc("Assets with a file that is missing or was changed; the first 100.", max_length=100)
+    ] = ()
+    through: Annotated[bool, _doc("Whether every asset has had its turn since the round began.")] = False
+
+
+class BackupMade(Event, frozen=True, kw_only=True):
+    """The history, the originals and the keys have a copy elsewhere."""
+
+    STREAM = "upkeep"
+    WHEN = "`backup` ended."
+    BY = "upkeep"
+
+    commits: Annotated[int, _doc("Commits that were copied this time.", "commits", ge=0)]
+    files: Annotated[int, _doc("Files that were copied this time.", "files", ge=0)]
+    size_bytes: SizeBytes
+    forgotten: Annotated[int, _doc("Files of erased assets that were deleted from the copy.", "files", ge=0)] = 0
+
+
+class BackupDrilled(Event, frozen=True, kw_only=True):
+    """A sample was restored from the backup, and proved by its hashes."""
+
+    STREAM = "upkeep"
+    WHEN = "`backup drill` ran, by hand or by the clock."
+    BY = "upkeep"
+
+    assets: Annotated[int, _doc("Assets of the sample.", "assets", ge=0)]
+    size_bytes: SizeBytes
+    faults: Annotated[tuple[str, ...], _doc("What could not be restored, each a sentence.", max_length=100)] = ()
+
+
 class HistorySealed(Event, frozen=True, kw_only=True):
     """Heads of streams that changed since the last seal, under one Merkle root: it shows a tail that was cut off."""
 
@@ -875,7 +1001,12 @@ EVENTS: tuple[type[Event], ...] = (
     FavouriteSet,
     AssetTrashed,
     AssetRestored,
+    AssetErased,
     UploadRefused,
+    VaultCleaned,
+    FilesScrubbed,
+    BackupMade,
+    BackupDrilled,
     ModerationPolicySet,
     HistorySealed,
     *SHARE_EVENTS,

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Protocol
 
 import msgspec
@@ -33,14 +34,19 @@ from domain.errors import CommitTooLarge, ConflictError, HistoryDamaged, Invalid
 from domain.events import Event
 from domain.ports import BlobStore, CommitStore
 
+_PREPARED = 500
 _STREAM = re.compile(r"^[^#\x00-\x1f]{1,128}#[a-z]{1,32}#[^#\x00-\x1f]{1,256}$")
 
 
 class Codec(Protocol):
     """Events to stored bytes and back; `events_schema.codec.EventCodec` is the one."""
 
-    def encode(self, events: Sequence[Event], commit_id: str, occurred_at: datetime) -> bytes:
-        """The body of a commit; `InvalidEvent` when an event does not satisfy its schema."""
+    def encode(self, events: Sequence[Event], commit_id: str, occurred_at: datetime, stream: str = "") -> bytes:
+        """The body of a commit of a stream; `InvalidEvent` when an event does not satisfy its schema."""
+        ...
+
+    def prepare(self, streams: Iterable[str]) -> None:
+        """Get ready to decode commits of these streams."""
         ...
 
     def decode(self, commit: Commit, body: bytes) -> list[Recorded]:
@@ -121,7 +127,7 @@ class EventStore:
             raise InvalidInput(f"{stream!r} is not a stream's name: it takes <owner>#<category>#<id>")
         place = read_token(stream, after)
         now = self._clock()
-        body = self._codec.encode(events, cause.commit_id, cause.occurred_at or now)
+        body = self._codec.encode(events, cause.commit_id, cause.occurred_at or now, stream)
         if len(body) > MAX_BODY_BYTES:
             raise CommitTooLarge(
                 f"the {len(events)} events for {stream} take {len(body):,} bytes; a commit holds {MAX_BODY_BYTES:,}: "
@@ -186,6 +192,13 @@ class EventStore:
     def events_of(self, commit: Commit) -> list[Recorded]:
         """The events in a commit, lifted to their current versions; `UnreadableEvent` when that can't be done."""
         return self._codec.decode(commit, self.body_of(commit))
+
+    def prepared(self, commits: Iterable[Commit]) -> Iterator[Commit]:
+        """The same commits, with the keys of 500 looked up at once: for whoever reads many streams."""
+        source = iter(commits)
+        while batch := list(islice(source, _PREPARED)):
+            self._codec.prepare(dict.fromkeys(commit.stream for commit in batch))
+            yield from batch
 
     def body_of(self, commit: Commit) -> bytes:
         """A commit's body, fetched from the blob store when only its claim check is stored.

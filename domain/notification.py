@@ -5,6 +5,7 @@ queued -> claimed -> sent
                   -> given_up            it was surely not sent, and is not tried again
                   -> uncertain           it may have been sent; a person decides
 queued -> withheld                       it may not be sent
+collected                                no message, but a cause that is told of in a digest
 
 Once it is claimed it takes no more causes: the next one begins the next part of the digest.
 """
@@ -22,6 +23,7 @@ from domain.events import Event
 from domain.notification_events import (
     Kind,
     NotificationClaimed,
+    NotificationCollected,
     NotificationFailed,
     NotificationPostponed,
     NotificationQueued,
@@ -55,7 +57,7 @@ CLAIM = timedelta(minutes=15)
 MAX_ATTEMPTS = 5
 _WAITS = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=30), timedelta(hours=2))
 
-Status: TypeAlias = Literal["queued", "claimed", "sent", "failed", "given_up", "uncertain", "withheld"]
+Status: TypeAlias = Literal["queued", "collected", "claimed", "sent", "failed", "given_up", "uncertain", "withheld"]
 
 
 class Cause(Struct, frozen=True, array_like=True):
@@ -143,6 +145,8 @@ def evolve(message: Message, event: Event, at: datetime, number: int) -> Message
                 known=(*message.known, event.cause),
                 queued_at=message.queued_at or at,
             )
+        case NotificationCollected() if message.queued_at is None:
+            return structs.replace(changed, status="collected", digest=event.digest, due_at=event.due_at)
         case NotificationPostponed():
             return structs.replace(changed, due_at=event.until)
         case NotificationClaimed():

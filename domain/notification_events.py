@@ -28,6 +28,7 @@ __all__ = [
     "ImportFinished",
     "Kind",
     "NotificationClaimed",
+    "NotificationCollected",
     "NotificationFailed",
     "NotificationPostponed",
     "NotificationQueued",
@@ -128,6 +129,19 @@ class NotificationQueued(Event, frozen=True, kw_only=True):
     detail: Annotated[str, doc("A sentence more.", max_length=1000)] = ""
     assets: Annotated[tuple[_Id, ...], doc("Pictures that go with it.", max_length=6)] = ()
     subject: Annotated[str, doc("Id of the share or memory.", max_length=64)] | None = None
+
+
+class NotificationCollected(Event, frozen=True, kw_only=True):
+    """A cause is told of in a digest. In the stream that the cause would have by itself: its first event decides once
+    and for all where it is told, whatever the contact prefers later.
+    """
+
+    STREAM = "notification"
+    WHEN = "A cause comes up for somebody who wants this kind of thing in a digest."
+    BY = "notify"
+
+    digest: Annotated[str, doc("The period, such as `daily:2026-05-01`.", min_length=1, max_length=64)]
+    due_at: Annotated[datetime, Meta(tz=True), doc("When the digest is due.", "UTC")]
 
 
 class NotificationPostponed(Event, frozen=True, kw_only=True):
@@ -234,6 +248,7 @@ NOTIFICATION_EVENTS: tuple[type[Event], ...] = (
     ContactUnsubscribed,
     ContactSuppressed,
     NotificationQueued,
+    NotificationCollected,
     NotificationPostponed,
     NotificationClaimed,
     NotificationSent,

@@ -12,6 +12,7 @@ __all__ = [
     "COLUMNS",
     "DEPTH",
     "K1",
+    "LOOKS_LEAST",
     "MAX_FACET_VALUES",
     "SEMANTIC_DEPTH",
     "SIMILAR_LEAST",
@@ -26,6 +27,9 @@ DEPTH = 500
 
 SEMANTIC_DEPTH = 100
 """So many are found by meaning alone: behind them come pictures that have little to do with the question."""
+
+LOOKS_LEAST = 0.2
+"""Cosine from which a picture looks like another (benchmarks/quality/search.py)."""
 
 SIMILAR_LEAST = 0.25
 """Cosine from which a document is found by its meaning (benchmarks/quality/search.py)."""

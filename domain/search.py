@@ -42,6 +42,7 @@ class Document(Struct, frozen=True, array_like=True):
     parents: tuple[str, ...] = ()  # what the tags are kinds of
     flags: tuple[str, ...] = ()
     vector: str | None = None  # blob of little-endian float16, of length 1
+    picture: str | None = None  # blob of what the picture looks like, little-endian float16
 
 
 class Entry(Struct, frozen=True):
@@ -51,7 +52,8 @@ class Entry(Struct, frozen=True):
     asset: str
     version: int
     document: Document | None
-    vector: bytes | None = None  # little-endian float16
+    vector: bytes | None = None  # of its words: little-endian float16
+    picture: bytes | None = None  # of how it looks (`domain.embedding.sketched`), for `like:`
 
 
 class Reason(Struct, frozen=True):

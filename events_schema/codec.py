@@ -2,12 +2,15 @@
 
 What does not satisfy its own schema is never written; what can't be read raises `UnreadableEvent`, nothing else.
 Replay lives on `EventCodec.decode`: one call into msgspec for the whole commit, then one `Recorded` an event.
+
+Personal fields (`Event.PERSONAL`) are stored sealed, beside data that says of them what stays when their key is gone
+(`events_schema.sealing`): so what is stored satisfies its schema with the key and without.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, NoReturn, Union
 
@@ -17,6 +20,8 @@ from msgspec import Meta, Struct
 from domain.commits import Commit, Recorded
 from domain.errors import InvalidEvent, UnreadableEvent
 from domain.events import EVENTS, Event
+from domain.keys import Keys
+from events_schema.sealing import Sealing
 from events_schema.upcasters import UPCASTERS, Upcasters, check_upcasters
 
 __all__ = ["Envelope", "EventCodec"]
@@ -36,6 +41,10 @@ class Envelope(Struct, frozen=True, kw_only=True):
     event_id: Annotated[str, Meta(description="Unique: the id of its commit, a hyphen, its place from 1.")]
     schema_version: Annotated[int, Meta(ge=1, description="Version of the type's schema that `data` satisfies.")]
     occurred_at: _Moment
+    sealed: Annotated[
+        str | None,
+        Meta(description="Personal fields of `data`: base64 of AES-256-GCM over a JSON object. Absent: none."),
+    ] = None
     data: Annotated[msgspec.Raw, Meta(description="The fact itself: an object, as the type's schema says.")]
 
 
@@ -45,11 +54,18 @@ class EventCodec:
     Args:
         events: every event type, in its current version.
         upcasters: (type, from version) -> function that lifts plain data by one version.
+        keys: what personal fields are sealed with; none are sealed without, and sealed ones can't be read.
     Raises:
         ValueError: two types share a name, or an upcaster is missing or leads nowhere.
     """
 
-    def __init__(self, events: Sequence[type[Event]] = EVENTS, upcasters: Upcasters = UPCASTERS) -> None:
+    def __init__(
+        self,
+        events: Sequence[type[Event]] = EVENTS,
+        upcasters: Upcasters = UPCASTERS,
+        keys: Keys | None = None,
+    ) -> None:
+        self._sealing = Sealing(events, keys)
         check_upcasters(events, upcasters)
         self._upcasters = upcasters
         self._types = {cls.__name__: cls for cls in events}
@@ -62,8 +78,9 @@ class EventCodec:
         self._decode_envelopes = msgspec.json.Decoder(list[Envelope]).decode
         self._decode_data = {cls: msgspec.json.Decoder(cls).decode for cls in events}
 
-    def encode(self, events: Sequence[Event], commit_id: str, occurred_at: datetime) -> bytes:
-        """The body of a commit; event ids are `<commit_id>-1`, `-2`, ...
+    def encode(self, events: Sequence[Event], commit_id: str, occurred_at: datetime, stream: str = "") -> bytes:
+        """The body of a commit; event ids are `<commit_id>-1`, `-2`, ... Personal fields are sealed for `stream`, if
+        one is named and there are keys.
 
         Raises:
             InvalidEvent: an event would not read back as it is; names its type and the field.
@@ -85,7 +102,19 @@ class EventCodec:
             reads_back = False
         if not reads_back:
             self._refuse(events, commit_id)
-        return body
+        if not stream or not self._sealing.needed(events):
+            return body
+        return _to_json(
+            [
+                self._envelopes[type(event)](f"{commit_id}-{i}", event.VERSION, moment, data, sealed)
+                for i, event in enumerate(events, 1)
+                for data, sealed in [self._sealing.seal(stream, f"{commit_id}-{i}", event)]
+            ]
+        )
+
+    def prepare(self, streams: Iterable[str]) -> None:
+        """Look the keys of many streams up at once, before their commits are decoded."""
+        self._sealing.prepare(streams)
 
     def decode(self, commit: Commit, body: bytes) -> list[Recorded]:
         """The events of a commit, in order. `body` is given apart, because the commit may hold a claim check.
@@ -103,9 +132,18 @@ class EventCodec:
             _unreadable(commit, f"says that it holds {commit.count} events, but has {len(envelopes)}")
         if commit.count == 1:
             only = envelopes[0]
-            return [Recorded(only.data, commit.first_version, only.event_id, only.occurred_at, commit)]
+            data = (
+                only.data if only.sealed is None else self._sealing.open(commit, only.event_id, only.data, only.sealed)
+            )
+            return [Recorded(data, commit.first_version, only.event_id, only.occurred_at, commit)]
         return [
-            Recorded(each.data, version, each.event_id, each.occurred_at, commit)
+            Recorded(
+                each.data if each.sealed is None else self._sealing.open(commit, each.event_id, each.data, each.sealed),
+                version,
+                each.event_id,
+                each.occurred_at,
+                commit,
+            )
             for version, each in enumerate(envelopes, commit.first_version)
         ]
 
@@ -134,13 +172,17 @@ class EventCodec:
             _unreadable(commit, f"{where}: the newest version known here is {cls.VERSION}; update PhotoVault")
         version = recorded
         try:
-            if version == cls.VERSION:
+            if version == cls.VERSION and envelope.sealed is None:
                 return self._decode_data[cls](envelope.data)
             data = msgspec.json.decode(envelope.data, type=dict[str, Any])
+            if envelope.sealed is not None:
+                data |= self._sealing.fields(commit, envelope.event_id, cls, data, envelope.sealed)
             while version < cls.VERSION:
                 data = self._upcasters[name, version](data)
                 version += 1
             return msgspec.convert(data, cls, str_keys=True)
+        except UnreadableEvent:
+            raise
         except _UNREADABLE as error:
             field, what = _explain(error)
             lifted = f" (upcast to version {version})" if version != recorded else ""
@@ -183,7 +225,9 @@ def _envelope_of(cls: type[Event]) -> type[Struct]:
             ("schema_version", Literal[cls.VERSION]),
             ("occurred_at", _Moment),
             ("data", cls),
+            ("sealed", str | None, None),
         ],
+        omit_defaults=True,
         tag_field="type",
         tag=cls.__name__,
         frozen=True,

@@ -10,7 +10,7 @@ import re
 import uuid
 from collections.abc import Callable
 from datetime import date
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
@@ -18,20 +18,24 @@ from aws_lambda_powertools.event_handler.exceptions import ServiceError
 
 from domain.asset import Asset, asset_stream, fold
 from domain.errors import InvalidInput, NotFound, PhotoVaultError, ViewUnavailable
+from domain.notification_events import Channel
 from domain.pipeline import STEPS
 from domain.ports import SearchIndex
 from domain.query import parse
+from domain.upkeep import Finding, worst
 from handlers.observe import count, logger, observed
 from handlers.shared import masked, router
+from photovault import contacts, sharing
 from photovault import memories as told
-from photovault import sharing
 from photovault.answering import answer, begun
 from photovault.auditing import life_of
 from photovault.aws.cloud import Cloud, cloud, is_owner
 from photovault.memories import KINDS, Reader
+from projections.notifications import Contacts
 from projections.processing import COUNTERS
 from projections.serving import served
 
+T = TypeVar("T")
 LINK_SECONDS = 900
 _MAX_LIMIT = 200
 _STATES = ("done", "processing", "quarantined", "given_up")
@@ -53,10 +57,16 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 @app.get("/health")
 def health() -> Response[str]:
-    """The function runs and can reach its tables."""
+    """The function runs and can reach its tables; and how the doctor found the vault last: levels only, as anybody may
+    ask. `status` is `ok`, `warning` or `failure`, and a failure answers with 503."""
     vault = cloud()
     views = {name: vault.generations.registered(name).active for name in vault.generations.projections}
-    return _json({"status": "ok", "stage": vault.settings.stage, "views": views})
+    entry = vault.checkpoints.load("upkeep", "findings")
+    findings = msgspec.json.decode(entry.value, type=list[Finding]) if entry else []
+    level = worst(findings)
+    checks = {each.check: each.level for each in findings}
+    body = {"status": level, "stage": vault.settings.stage, "views": views, "checks": checks}
+    return _json(body, 503 if level == "failure" else 200)
 
 
 @app.get("/gallery")
@@ -245,10 +255,7 @@ def share() -> Response[str]:
     """A link to pictures: {"assets": [...]} or {"person"} or {"memory"}; "title", "password", "days" (30 unless given),
     "max_views", "download", "to" (ids of contacts). Its token is in the answer, and nowhere else."""
     vault, owner = cloud(), _owner()
-    try:
-        asked = msgspec.json.decode(app.current_event.decoded_body or "", type=sharing.Order)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"the body is not what makes a link: {error}") from error
+    asked = _body(sharing.Order, '{"assets": ["..."]}')
     made = sharing.order(vault, owner, asked, vault.settings.serving)
     base = vault.sender.public_url
     return _json({"share": made.share, "token": made.token, "link": base and f"{base}/s/{made.token}"}, 201)
@@ -258,6 +265,38 @@ def share() -> Response[str]:
 def revoke(share: str) -> Response[str]:
     """End a link."""
     return _json({"share": share, "changed": sharing.revoke(cloud(), _owner(), _asset_id(share))})
+
+
+@app.get("/contacts")
+def list_contacts() -> Response[str]:
+    """Who may be told of things, and what they said."""
+    view = Contacts()
+    return _json({"items": [view.show(each, str) for each in contacts.contacts_of(cloud(), _owner())], "cursor": None})
+
+
+@app.post("/contacts")
+def add_contact() -> Response[str]:
+    """Ask somebody whether they want to be told: {"address", "name", "zone"}. Nothing more before they agree."""
+    asked = _body(contacts.Asked, '{"address": "boris@example.org", "zone": "Europe/Lisbon"}')
+    channel: Channel = "email" if "@" in asked.address else "sms"
+    added = contacts.add(cloud(), _owner(), channel, asked.address, asked.name, asked.zone)
+    return _json({"contact": added.id, "channel": channel, "confirmed": added.confirmed_at is not None}, 201)
+
+
+@app.put("/contacts/<contact>")
+def prefer(contact: str) -> Response[str]:
+    """What a contact wants to be told of: {"paces": {"memory": "weekly"}, "zone", "quiet": ["22:00", "07:30"]}."""
+    wanted = _body(contacts.Wanted, '{"paces": {"memory": "weekly"}}')
+    changed = contacts.prefer(
+        cloud(),
+        _owner(),
+        _asset_id(contact),
+        wanted.paces,
+        zone=wanted.zone,
+        quiet=wanted.quiet,
+        clear_quiet=wanted.clear_quiet,
+    )
+    return _json(Contacts().show(changed, str))
 
 
 # --- errors ---
@@ -311,6 +350,13 @@ def _owner() -> str:
     if not isinstance(owner, str) or not is_owner(owner):
         raise Unidentified
     return owner
+
+
+def _body(kind: type[T], example: str) -> T:
+    try:
+        return msgspec.json.decode(app.current_event.decoded_body or "", type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"the body can't be read ({error}): it takes {example}") from error
 
 
 def _asset_id(asset: str) -> str:

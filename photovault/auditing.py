@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,12 +13,15 @@ from domain.asset import Asset, fold
 from domain.commits import Recorded
 from domain.events import (
     AssetEmbedded,
+    AssetErased,
     AssetProcessed,
     AssetRestored,
     AssetSeenAgain,
     AssetTagged,
     AssetTrashed,
     AssetUploaded,
+    BackupDrilled,
+    BackupMade,
     ChunkEncoded,
     ChunksEncoded,
     ContentClaimed,
@@ -34,6 +37,7 @@ from domain.events import (
     FaceUnassigned,
     FavouriteSet,
     FileQuarantined,
+    FilesScrubbed,
     FileValidated,
     FingerprintComputed,
     HistorySealed,
@@ -57,10 +61,12 @@ from domain.events import (
     StepGivenUp,
     StepSkipped,
     TranscodePlanned,
+    VaultCleaned,
     VideoAnalyzed,
     VideoTranscoded,
 )
 from domain.memory_events import MemoryCreated, MemoryDismissed, MemoryRestored, MemoryRetired, MemoryRevised
+from domain.recognition import ModelUse
 from photovault.auditing_sharing import describe_sharing
 
 
@@ -222,7 +228,8 @@ def describe(event: Event) -> str:
         case FacesDetected():
             return _noted(_faces(event), event.notes)
         case FacesIdentified():
-            return _noted(f"{event.known} known, {event.founded} new, {event.unknown} unknown", event.notes)
+            by = f"; by {_asked(event.models)}" if event.models else ""
+            return _noted(f"{event.known} known, {event.founded} new, {event.unknown} unknown{by}", event.notes)
         case FacesErased():
             return "face recognition was switched off: its faces are forgotten"
         case FaceAssigned():
@@ -251,6 +258,10 @@ def describe(event: Event) -> str:
             return "a favourite" if event.favourite else "no favourite any more"
         case AssetTrashed() | AssetRestored():
             return event.reason
+        case AssetErased():
+            return _ERASED[event.why]
+        case VaultCleaned() | FilesScrubbed() | BackupMade() | BackupDrilled():
+            return describe_upkeep(event)
         case HistorySealed():
             return f"{event.streams:,} streams under Merkle root {event.root}"
         case ContentClaimed():
@@ -283,6 +294,13 @@ def describe_memory(
             return "the owner wants to see it again"
 
 
+_ERASED = {
+    "asked": "erased for good: its files and the key of its personal fields are destroyed",
+    "trash_emptied": "erased for good: the trash was emptied",
+    "trash_expired": "erased for good: it was in the trash for too long",
+}
+
+
 def _plan(event: TranscodePlanned) -> str:
     what = {"original": "the original plays", "copy": "a copy in an MP4", "encode": "an MP4"}[event.mp4]
     names = ", ".join(rung.name for rung in event.renditions)
@@ -299,8 +317,13 @@ def _transcoded(event: VideoTranscoded) -> str:
 
 def _faces(event: FacesDetected) -> str:
     good = sum(not face.doubts for face in event.faces)
-    models = ", ".join(f"{model.name} {model.version}" for model in event.models)
-    return f"{len(event.faces)} faces, {good} of them good; by {models}"
+    return f"{len(event.faces)} faces, {good} of them good; by {_asked(event.models)}"
+
+
+def _asked(models: Sequence[ModelUse]) -> str:
+    """Models or services by name and version, and what they cost."""
+    cost = sum(model.cost_microusd for model in models)
+    return ", ".join(f"{model.name} {model.version}" for model in models) + (f", ${cost / 1e6:.4f}" if cost else "")
 
 
 def _by(scan: Scan) -> str:
@@ -328,6 +351,27 @@ def describe_stack(event: Stacked | StackJoined | StackLeft | StackDissolved) ->
             return f"asset {event.asset} does not belong here"
         case _:
             return f"taken apart: {event.reason}"
+
+
+def describe_upkeep(event: VaultCleaned | FilesScrubbed | BackupMade | BackupDrilled) -> str:
+    """What an event says of the vault's upkeep."""
+    match event:
+        case VaultCleaned():
+            said = (
+                (event.erased, "erased from the trash"),
+                (event.orphans, "orphaned files"),
+                (event.uploads, "abandoned uploads"),
+                (event.generations, "old generations of views"),
+            )
+            return ", ".join(f"{n:,} {what}" for n, what in said if n) + f"; {size(event.freed_bytes)} freed"
+        case FilesScrubbed():
+            fault = f"; FAULTY: {', '.join(event.faulty)}" if event.faulty else "; all as recorded"
+            return f"{event.files:,} files of {size(event.size_bytes)} read{fault}"
+        case BackupMade():
+            return f"{event.commits:,} commits and {event.files:,} files of {size(event.size_bytes)} copied"
+        case BackupDrilled():
+            fault = f"; FAILED: {'; '.join(event.faults)}" if event.faults else "; proved by hash"
+            return f"{event.assets:,} assets of {size(event.size_bytes)} restored{fault}"
 
 
 def _metadata(event: MetadataExtracted) -> str:
@@ -383,9 +427,7 @@ def _tagged(event: AssetTagged) -> str:
         surest[tag.name] = max(tag.confidence, surest.get(tag.name, 0.0))
     said = ", ".join(f"{name} {confidence:.0%}" for name, confidence in list(surest.items())[:8])
     more = f" and {len(surest) - 8} more" if len(surest) > 8 else ""
-    by = ", ".join(f"{model.name} {model.version}" for model in event.models)
-    cost = sum(model.cost_microusd for model in event.models)
-    return f"{said or 'nothing that is sure enough'}{more}; by {by}" + (f", ${cost / 1e6:.4f}" if cost else "")
+    return f"{said or 'nothing that is sure enough'}{more}; by {_asked(event.models)}"
 
 
 def _noted(text: str, notes: Iterable[str]) -> str:

@@ -11,6 +11,7 @@ from domain.notification_events import (
     ContactUnsubscribed,
     ImportFinished,
     NotificationClaimed,
+    NotificationCollected,
     NotificationFailed,
     NotificationPostponed,
     NotificationQueued,
@@ -62,6 +63,8 @@ def describe_sharing(event: Event) -> str:
         case NotificationQueued():
             when = f"due {event.due_at:%Y-%m-%d %H:%M} UTC"
             return f"{event.kind}: {event.title}; {event.digest or when}, to contact {event.contact}"
+        case NotificationCollected():
+            return f"told of in the digest {event.digest}, due {event.due_at:%Y-%m-%d %H:%M} UTC"
         case NotificationPostponed():
             return f"not now: due again {event.until:%Y-%m-%d %H:%M} UTC"
         case NotificationClaimed():

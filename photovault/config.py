@@ -54,12 +54,13 @@ class Settings(Struct, frozen=True):
     workers: int
     clamd: str | None = None  # address of the malware scanner
     serving: Serving = Serving()
+    backup: Path | None = None  # where `work --watch` copies the vault to each day
 
     @staticmethod
     def of(environment: Mapping[str, str] = os.environ, home: Path | None = None, owner: str | None = None) -> Settings:
         """Read `PHOTOVAULT_HOME` (default `~/.photovault`), `PHOTOVAULT_OWNER` (default `me`), `PHOTOVAULT_WORKERS`
-        (default: the number of processors), `PHOTOVAULT_CLAMD` (default: no scanner) and `PHOTOVAULT_SERVE_UNSCANNED`;
-        arguments that are given win.
+        (default: the number of processors), `PHOTOVAULT_CLAMD` (default: no scanner), `PHOTOVAULT_SERVE_UNSCANNED`
+        and `PHOTOVAULT_BACKUP` (default: none); arguments that are given win.
 
         Raises:
             InvalidInput: a value can't be used; says which and why.
@@ -78,6 +79,7 @@ class Settings(Struct, frozen=True):
             int(workers),
             clamd,
             serving_policy(environment.get("PHOTOVAULT_SERVE_UNSCANNED"), scanner=clamd is not None),
+            Path(backup).expanduser().absolute() if (backup := environment.get("PHOTOVAULT_BACKUP")) else None,
         )
 
 

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Literal, Protocol
 
+from msgspec import Struct
+
 from domain import contact as contacts
 from domain.commits import Cause, derive_id
 from domain.contact import Contact, contact_id, contact_stream
@@ -23,7 +25,9 @@ from projections.generations import Generations
 from projections.notifications import PARTITION, Contacts, owned, owner_in
 
 __all__ = [
+    "Asked",
     "ContactBook",
+    "Wanted",
     "add",
     "code",
     "confirm",
@@ -37,6 +41,9 @@ __all__ = [
     "suppress_address",
     "unsubscribe",
 ]
+
+MAX_CONTACTS = 200
+"""Of one owner: each is somebody whom a stranger's mail may reach once a day."""
 
 CODE_HOLDS = timedelta(days=14)
 """How long the question whether they want to be told can be answered."""
@@ -76,6 +83,23 @@ class ContactBook(Protocol):
         ...
 
 
+class Asked(Struct, frozen=True, forbid_unknown_fields=True):
+    """Somebody to ask, as a program says it."""
+
+    address: str
+    name: str = ""
+    zone: str = "UTC"
+
+
+class Wanted(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a contact wants, as a program says it; what is left out stays."""
+
+    paces: dict[str, Pace] = {}
+    zone: str | None = None
+    quiet: tuple[str, str] | None = None
+    clear_quiet: bool = False
+
+
 def add(vault: ContactBook, owner: str, channel: Channel, address: str, name: str = "", zone: str = "UTC") -> Contact:
     """Add somebody, who is asked once whether they want to be told; asked again when they have not answered.
 
@@ -85,7 +109,11 @@ def add(vault: ContactBook, owner: str, channel: Channel, address: str, name: st
     address = contacts.normalised(channel, address)
     zone = checked_zone(zone)
     ident = contact_id(owner, channel, address)
-    return _decide(vault, owner, ident, lambda c: contacts.add(c, channel, address, name, zone), f"person:{owner}")
+    known = contacts_of(vault, owner)
+    if len(known) >= MAX_CONTACTS and all(each.id != ident for each in known):
+        raise InvalidInput(f"there are {MAX_CONTACTS} contacts: nobody can be added")
+    now = vault.clock()
+    return _decide(vault, owner, ident, lambda c: contacts.add(c, now, channel, address, name, zone), f"person:{owner}")
 
 
 def confirm(vault: ContactBook, owner: str, ident: str, said: str) -> Contact:

@@ -190,7 +190,7 @@ def _text(path: Path) -> str:
     return str(path).encode("utf-8", "replace").decode()[:4096]
 
 
-def _append(vault: Vault, uploaded: AssetUploaded, sha256: str) -> _Taken:
+def _append(vault: Vault, uploaded: AssetUploaded, sha256: str) -> _Taken | Refusal:
     owner = vault.settings.owner
     asset_id = derive_id("asset", owner, sha256)
     stream = asset_stream(owner, asset_id)
@@ -203,7 +203,12 @@ def _append(vault: Vault, uploaded: AssetUploaded, sha256: str) -> _Taken:
         pass  # some other decision made the stream; look at it below
     while True:
         loaded = vault.store.load(stream)
-        events = upload(fold(stream, loaded.events), uploaded)
+        asset = fold(stream, loaded.events)
+        if asset.erased_at is not None:
+            if not vault.blobs.may_be_shared(sha256):
+                vault.blobs.delete(sha256)
+            return Refusal(str(uploaded.path), f"it was erased on {asset.erased_at:%Y-%m-%d}, and does not come back")
+        events = upload(asset, uploaded)
         if not events:
             return _Taken(asset_id, new=False)
         again = Cause(

@@ -14,6 +14,7 @@ from domain.commits import Cause, derive_id
 from domain.errors import ConflictError, InvalidInput
 from domain.events import Event
 from domain.ports import Page
+from domain.upkeep import WITH_TRASH
 from photovault.vault import Vault
 from projections.gallery import TRASH, Gallery
 from projections.serving import served
@@ -35,6 +36,9 @@ def trash(vault: Vault, stream: str, reason: str) -> list[str]:
         InvalidInput: the reason is empty or too long.
     """
     _check(reason)
+    owner = vault.settings.owner
+    if vault.checkpoints.load(WITH_TRASH, owner) is None:
+        vault.checkpoints.save(WITH_TRASH, owner, b"1", expected=None)
     return _each(vault, stream, lambda asset: assets.trash(asset, reason))
 
 

@@ -8,7 +8,7 @@ two at once, queues nothing twice.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -26,6 +26,7 @@ from domain.notification_events import (
     ContactAdded,
     ImportFinished,
     Kind,
+    NotificationCollected,
     NotificationQueued,
     QuotaReached,
     QuotaSet,
@@ -176,41 +177,64 @@ def _queue(
     correlation_id: str,
     causation_id: str | None,
 ) -> int:
-    due_at, digest = due(contact, found.kind, vault.clock())
-    key = digest or cause
+    """The first event in the cause's own stream decides where it is told, by itself or in which digest; so preferences
+    that change between two deliveries make no second message."""
+
+    def who(stream: str) -> Cause:
+        said = derive_id(stream, cause)
+        return Cause(commit_id=said, actor=CONSUMER, correlation_id=correlation_id, causation_id=causation_id)
+
+    own = notification_id(owner, contact.id, cause)
+    for _ in range(_MAX_RACES):
+        message, loaded = resumed(vault, owner, own)
+        if message.known:
+            return 0
+        if message.status == "collected":
+            due_at, digest = message.due_at, message.digest
+            break
+        due_at, digest = due(contact, found.kind, vault.clock())
+        decided: Event = _queued(contact, found, cause, due_at, None)
+        if digest is not None:
+            decided = NotificationCollected(digest=digest, due_at=due_at)
+        try:
+            vault.store.append(notification_stream(owner, own), [decided], loaded.token, who(own))
+        except ConflictError:
+            continue
+        if digest is None:
+            return 1
+        break
+    assert due_at is not None
+    assert digest is not None
     for part in range(1, _MAX_PARTS + 1):
-        ident = notification_id(owner, contact.id, key, part)
+        ident = notification_id(owner, contact.id, digest, part)
         stream = notification_stream(owner, ident)
-        event = NotificationQueued(
-            contact=contact.id,
-            kind=found.kind,
-            cause=cause,
-            due_at=due_at,
-            digest=digest,
-            title=found.title[:300],
-            detail=found.detail[:1000],
-            assets=found.assets,
-            subject=found.subject,
-        )
         for _ in range(_MAX_RACES):
             message, loaded = resumed(vault, owner, ident)
-            events = notifications.queue(message, event)
+            events = notifications.queue(message, _queued(contact, found, cause, due_at, digest))
             if events is None:
                 break  # this part takes no more: the next
             if not events:
                 return 0
-            who = Cause(
-                commit_id=derive_id(stream, cause),
-                actor=CONSUMER,
-                correlation_id=correlation_id,
-                causation_id=causation_id,
-            )
             try:
-                vault.store.append(stream, list(events), loaded.token, who)
+                vault.store.append(stream, list(events), loaded.token, who(stream))
             except ConflictError:
                 continue
             return 1
     return 0
+
+
+def _queued(contact: Contact, found: Noticed, cause: str, due_at: datetime, digest: str | None) -> NotificationQueued:
+    return NotificationQueued(
+        contact=contact.id,
+        kind=found.kind,
+        cause=cause,
+        due_at=due_at,
+        digest=digest,
+        title=found.title[:300],
+        detail=found.detail[:1000],
+        assets=found.assets,
+        subject=found.subject,
+    )
 
 
 def resumed(vault: ContactBook, owner: str, ident: str) -> tuple[Message, Any]:

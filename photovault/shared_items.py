@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from domain.errors import InvalidInput, NotFound, ViewUnavailable
 from domain.person import MAX_HOPS, Person
@@ -78,21 +78,23 @@ def items_of(vault: Library, owner: str, share: Share, serving: Serving) -> list
 def shown_assets(
     vault: Library, owner: str, assets: Sequence[str], serving: Serving, *, newest_first: bool = False
 ) -> list[Item]:
-    """Those of an owner's assets that have pictures which may be seen."""
+    """Those of an owner's assets that have pictures which may be seen. Where the order is the given one, a number is a
+    place in it, so that it names the same picture when another is gone."""
     projection, table = vault.generations.active(Gallery.name)
     rows = vault.views.get(table, [(owner, asset) for asset in assets])
     found = []
-    for row in rows:
+    for number, row in enumerate(rows, 1):
         if row is None or row.deleted:
             continue
         shown = served(projection, row, lambda blob: blob, serving)
         state = projection.decode(row.data)
         if shown.get("withheld") or shown.get("hidden") or shown.get("trashed") or not state.renditions:
             continue
-        found.append((state, shown.get("moderation") == "blur"))
+        found.append(Item(number, state.asset, state.kind or "image", state, shown.get("moderation") == "blur"))
     if newest_first:
-        found.sort(key=lambda each: each[0].taken_at or each[0].uploaded_at, reverse=True)
-    return [Item(n, s.asset, s.kind or "image", s, blurred) for n, (s, blurred) in enumerate(found, 1)]
+        found.sort(key=lambda item: item.state.taken_at or item.state.uploaded_at, reverse=True)
+        found = [structs.replace(item, number=number) for number, item in enumerate(found, 1)]
+    return found
 
 
 def _of_person(vault: Library, owner: str, person: str) -> list[str]:

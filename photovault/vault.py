@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any, Self
 from adapters.local.blobs import FileBlobStore
 from adapters.local.checkpoints import SqliteCheckpoints
 from adapters.local.commits import SqliteCommitStore
+from adapters.local.keys import SqliteKeys
 from adapters.local.queue import SqliteQueue
 from adapters.local.search import SqliteSearchIndex
 from adapters.local.views import SqliteViewStore
+from domain.commits import VAULT_OWNER
 from domain.errors import NotFound, PhotoVaultError
 from domain.eventstore import EventStore, utc_now
 from domain.faces import FaceAnalyzer
@@ -35,6 +37,7 @@ from steps.relay import Relay
 from steps.worker import Worker
 
 if TYPE_CHECKING:
+    from photovault.face_collection import CollectedFaces
     from photovault.face_memory import KeptFaces
 
 
@@ -42,6 +45,7 @@ class Vault:
     """A vault on this machine: everything in one folder.
 
         events.db   the history              work.db   queues and checkpoints
+        keys.db     of its personal fields
         views.db    all projections          blobs/    originals, renditions, large event bodies, by SHA-256
 
     Args:
@@ -78,7 +82,8 @@ class Vault:
         self.views = SearchableViews(
             SqliteViewStore(home / "views.db", durable=durable_views), self.index, self.blobs.get
         )
-        self.store = EventStore(self.commits, self.blobs, EventCodec(), clock)
+        self.keys = SqliteKeys(home / "keys.db")
+        self.store = EventStore(self.commits, self.blobs, EventCodec(keys=self.keys), clock)
         self.generations = Generations(self.views, self.checkpoints, projections, clock)
         self.parking = Parking(self.checkpoints, clock)
         self.projector = Projector(self.store, self.views, self.generations, self.parking)
@@ -178,18 +183,18 @@ class Vault:
         return IndexedLookalikes(self.store, self.views, self.checkpoints, self.clock)
 
     @cached_property
-    def people(self) -> KeptFaces:
+    def people(self) -> KeptFaces | CollectedFaces:
         """The owner's agreement to face recognition, the key, and faces by nearness."""
-        from photovault.face_memory import KeptFaces
+        from photovault.recognition import people_of
 
-        return KeptFaces(self.store, self.views, self.checkpoints, self.blobs, self.clock)
+        return people_of(self.store, self.views, self.checkpoints, self.blobs, self.clock)
 
     @cached_property
     def faces(self) -> FaceAnalyzer | None:
         """Finds faces; None where the models or what runs them are not installed."""
         from photovault.recognition import faces_of
 
-        return faces_of()
+        return faces_of(self.people)
 
     @cached_property
     def sender(self) -> Sender:
@@ -216,6 +221,14 @@ class Vault:
         """A folder for temporary files on the blobs' disk."""
         return self.blobs.temporary
 
+    def owners(self) -> list[str]:
+        """Everybody who has photos here."""
+        return [owner for owner in self.commits.owners() if owner != VAULT_OWNER]
+
+    def abandoned_uploads(self, *, dry: bool) -> tuple[int, int]:
+        """Files that a crash left half written: removed unless `dry`; how many, and their bytes."""
+        return self.blobs.clear_temporary(dry=dry)
+
     def locate(self, blob: str) -> str:
         """The path of a blob, for a person or a program to open."""
         return str(self.blobs.path(blob))
@@ -224,7 +237,7 @@ class Vault:
         """Close files and end the decoders."""
         if "media" in self.__dict__:
             self.media.close()
-        for part in (self.commits, self.views, self.checkpoints, self.queue):
+        for part in (self.commits, self.keys, self.views, self.checkpoints, self.queue):
             part.close()
 
     def __enter__(self) -> Self:

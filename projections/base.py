@@ -15,7 +15,7 @@ import msgspec
 from msgspec import NODEFAULT, Struct, structs
 
 from domain.commits import Commit, Recorded, split_stream
-from domain.events import AssetRestored, AssetTrashed, Event
+from domain.events import AssetErased, AssetRestored, AssetTrashed, Event
 from domain.moderation import Verdict
 from domain.ports import Row, ViewTable
 from domain.scanning import Safety
@@ -44,14 +44,26 @@ def _restored(state: Any, event: AssetRestored, commit: Commit) -> Any:
     return structs.replace(state, trashed=None)
 
 
-_OF_TRASH: Mapping[type[Event], Callable[[Any, Any, Commit], Any]] = {AssetTrashed: _trashed, AssetRestored: _restored}
+def _erased(state: Any, event: AssetErased, commit: Commit) -> Any:
+    return type(state)(trashed=ERASED)
+
+
+ERASED = "erased"
+"""Of a state's field `trashed`: nothing else is known of the asset any more."""
+
+_OF_TRASH: Mapping[type[Event], Callable[[Any, Any, Commit], Any]] = {
+    AssetTrashed: _trashed,
+    AssetRestored: _restored,
+    AssetErased: _erased,
+}
 
 
 class Projection(Generic[S]):
     """Base of all projections; a subclass sets the constants, `on`, and what it needs of the methods.
 
     A state with a field `trashed: str | None = None` follows the trash by itself: while the asset is there, its home
-    row is in no index, no row stands beside it, it counts in no total, and `served` withholds its pictures.
+    row is in no index, no row stands beside it, it counts in no total, and `served` withholds its pictures; with
+    `follows_trash` false it is shown as ever. Of an erased asset nothing is left but a tombstone with its version.
 
     A state that is `array_like` makes rows without field names, which are smaller and quicker to write; a new field
     comes last there, and has a default.
@@ -67,6 +79,7 @@ class Projection(Generic[S]):
     indexes: ClassVar[tuple[str, ...]] = ()
     has_totals: ClassVar[bool] = False
     loses_others: ClassVar[bool] = False  # whether `others` may name fewer rows than before
+    follows_trash: ClassVar[bool] = True
     state: type[S]
     on: Mapping[type[Event], Callable[[S, Any, Commit], S]]
 
@@ -111,8 +124,12 @@ class Projection(Generic[S]):
         return {}
 
     def in_trash(self, state: S) -> bool:
-        """Whether the asset is in its owner's trash."""
-        return getattr(state, "trashed", None) is not None
+        """Whether the asset is in its owner's trash, and this view follows that."""
+        return self.follows_trash and getattr(state, "trashed", None) is not None
+
+    def erased(self, state: S) -> bool:
+        """Whether the asset was erased."""
+        return getattr(state, "trashed", None) == ERASED
 
     def trash_keys(self, state: S) -> tuple[str | None, ...]:
         """As `keys`, of an asset in the trash: in no index, unless a projection lists the trash."""
@@ -128,6 +145,8 @@ class Projection(Generic[S]):
 
     def counted(self, state: S) -> Totals:
         """What the stream contributes to totals, in the trash or not."""
+        if self.erased(state):
+            return {}
         return self.trash_totals(state) if self.in_trash(state) else self.totals(state)
 
     def show(self, state: S, locate: Locate) -> dict[str, Any]:
@@ -158,10 +177,14 @@ class Projection(Generic[S]):
     def home_row(self, stream: str, state: S, version: int) -> Row:
         """The home row that shows a stream at a version."""
         partition, key = self.home(stream)
+        if self.erased(state):
+            return Row(partition, key, version, _encode(state), (None,) * len(self.indexes), deleted=True)
         keys = self.trash_keys(state) if self.in_trash(state) else self.keys(state)
         return Row(partition, key, version, _encode(state), keys)
 
     def _beside(self, state: S) -> Mapping[str, OtherRow]:
+        if self.erased(state):
+            return {}
         return self.trash_others(state) if self.in_trash(state) else self.others(state)
 
     def other_rows(self, stream: str, before: S | None, after: S, version: int) -> Sequence[Row]:
@@ -184,7 +207,11 @@ class Projection(Generic[S]):
             for key, other in new.items()
             if old.get(key) != other
         ]
-        rows += [Row(partition, key, version, b"", nowhere, deleted=True) for key in old if key not in new]
+        rows += [
+            Row(partition, key, version if other.version is None else other.version + 1, b"", nowhere, deleted=True)
+            for key, other in old.items()
+            if key not in new
+        ]
         return rows
 
 

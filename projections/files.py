@@ -32,6 +32,7 @@ class Paths(Struct, frozen=True, array_like=True):
     asset: str = ""
     size_bytes: int = 0
     places: tuple[Place, ...] = ()
+    trashed: str | None = None
 
 
 def path_key(path: str) -> str:
@@ -66,8 +67,9 @@ class Files(Projection[Paths]):
     """Assets by path. A home row is keyed by the asset, a path's row by `path_key`."""
 
     name = "files"
-    version = 2
+    version = 3
     about = "which asset a file's path belongs to, a sidecar's too"
+    follows_trash = False  # a file of the trash is known again when an import meets it
     state = Paths
     on = {AssetUploaded: _uploaded, AssetSeenAgain: _seen_again, SidecarAttached: _attached}
 

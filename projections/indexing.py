@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from domain.embedding import sketched
 from domain.errors import NotFound
 from domain.ports import Move, Page, Row, SearchIndex, ViewStore, ViewTable
 from domain.search import Entry
@@ -119,10 +120,12 @@ class IndexedViewStore:
 
     def _entry(self, row: Row) -> Entry:
         document = None if row.deleted else self._search.document(self._search.decode(row.data))
-        vector = None
-        if document is not None and document.vector is not None:
-            try:
-                vector = self._get_blob(document.vector)
-            except NotFound:  # the words remain
-                vector = None
-        return Entry(row.partition, row.key, row.version, document, vector)
+        vector = self._blob(document.vector if document else None)
+        picture = self._blob(document.picture if document else None)
+        return Entry(row.partition, row.key, row.version, document, vector, sketched(picture) if picture else None)
+
+    def _blob(self, key: str | None) -> bytes | None:
+        try:
+            return self._get_blob(key) if key is not None else None
+        except NotFound:  # the words remain
+            return None

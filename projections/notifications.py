@@ -21,6 +21,7 @@ from domain.notification_events import (
     ContactSuppressed,
     ContactUnsubscribed,
     NotificationClaimed,
+    NotificationCollected,
     NotificationFailed,
     NotificationPostponed,
     NotificationQueued,
@@ -110,6 +111,7 @@ class Notifications(Projection[Message]):
     on = dict.fromkeys(
         (
             NotificationQueued,
+            NotificationCollected,
             NotificationPostponed,
             NotificationClaimed,
             NotificationSent,

@@ -64,6 +64,7 @@ class Processing(Struct, frozen=True, array_like=True):
     uploaded_us: int = 0
     changed_us: int = 0
     steps: dict[str, StepProgress] = {}
+    trashed: str | None = None
 
 
 def _waiting(state: Processing, event: Event, commit: Commit) -> dict[str, StepProgress]:
@@ -175,10 +176,11 @@ class ProcessingView(Projection[Processing]):
     """Steps by asset; the index `attention` holds the assets that are not processed as they should be."""
 
     name = "processing"
-    version = 5
+    version = 6
     about = "how far each step of an asset has come, what failed and why, and when it is tried again"
     indexes = ("attention",)
     has_totals = True
+    follows_trash = False  # work on it goes on
     state = Processing
     on = {
         AssetUploaded: _uploaded,

@@ -54,7 +54,7 @@ class Projector:
             For each generation: one read and one guarded write a stream of the batch, however many commits it has.
         """
         streams: dict[str, dict[int, Commit]] = {}
-        for commit in commits:
+        for commit in self._store.prepared(commits):
             streams.setdefault(commit.stream, {})[commit.number] = commit
         # Loaded after the batch was read: what this list does not name was begun after these commits were recorded,
         # and its replay sees them.

@@ -109,7 +109,7 @@ def fold_streams(
     states: list[Any] = []
     version = count = 0
     damage: str | None = None
-    for commit in commits:
+    for commit in store.prepared(commits):
         if commit.stream != stream:
             if dispatch is not None and (count or damage):
                 yield Folded(stream, version, count, (stream, number), states, damage)
@@ -311,7 +311,7 @@ class Replay:
                 continue
             rows: list[Row] = []
             homes: list[Row] = []
-            for folded, before in zip(mine, self._shown(projection, table, mine), strict=True):
+            for folded, before in zip(mine, self._shown(projection, table, mine, i), strict=True):
                 state = folded.states[i]
                 rows += projection.other_rows(folded.stream, None, state, folded.version)
                 if before is not None:
@@ -322,10 +322,13 @@ class Replay:
             written += self._views.put(table, rows + homes)
         return written
 
-    def _shown(self, projection: Projection[Any], table: ViewTable, part: Sequence[Folded]) -> Sequence[Any | None]:
-        """For a projection whose other rows may go away: the states that the live projector has written before us,
-        so that what it wrote too early is taken out again."""
-        if not projection.loses_others or not part:
+    def _shown(
+        self, projection: Projection[Any], table: ViewTable, part: Sequence[Folded], i: int
+    ) -> Sequence[Any | None]:
+        """Where other rows may go away: the states that the live projector has written before us, so that what it wrote
+        too early is taken out again."""
+        may_go = projection.loses_others or any(projection.erased(folded.states[i]) for folded in part)
+        if not may_go or not part:
             return [None] * len(part)
         homes = self._views.get(table, [projection.home(folded.stream) for folded in part])
         return [projection.decode(home.data) if home else None for home in homes]

@@ -87,7 +87,7 @@ def _named(row: SearchRow, event: PlaceResolved, commit: Commit) -> SearchRow:
 def _tagged(row: SearchRow, event: AssetTagged, commit: Commit) -> SearchRow:
     names = tuple(dict.fromkeys(tag.name for tag in event.tags))
     parents = tuple(dict.fromkeys(above for name in names for above in ancestors(name) if above not in names))
-    return _with(row, tags=names, parents=parents)
+    return _with(row, tags=names, parents=parents, picture=event.vector)
 
 
 def _embedded(row: SearchRow, event: AssetEmbedded, commit: Commit) -> SearchRow:
@@ -137,5 +137,5 @@ class Search(Projection[SearchRow]):
 
     def show(self, state: SearchRow, locate: Locate) -> dict[str, Any]:
         """The document by field; nothing in it leads to the file's bytes."""
-        shown = structs.asdict(structs.replace(state.document, vector=None))
+        shown = structs.asdict(structs.replace(state.document, vector=None, picture=None))
         return {"asset": state.asset, **shown}

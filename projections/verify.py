@@ -123,8 +123,11 @@ def compare(
 def _rows(projection: Projection[Any], folded: Folded, state: Any) -> Iterator[Row]:
     if not folded.version or split_stream(folded.stream)[1] != projection.category:
         return
-    yield projection.home_row(folded.stream, state, folded.version)
-    yield from (row for row in projection.other_rows(folded.stream, None, state, folded.version) if not row.deleted)
+    rows = (
+        projection.home_row(folded.stream, state, folded.version),
+        *projection.other_rows(folded.stream, None, state, folded.version),
+    )
+    yield from (row for row in rows if not row.deleted)
 
 
 def _bucket(row: Row) -> int:

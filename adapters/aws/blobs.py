@@ -96,6 +96,37 @@ class S3BlobStore:
         link: str = self._client.generate_presigned_url("get_object", Params=wanted, ExpiresIn=seconds)
         return link
 
+    def delete(self, key: str) -> int:
+        """Remove a blob for good, in all its versions; how many bytes it had, 0 when it was not there.
+
+        Cost:
+            1 request, and 1 for each version.
+        """
+        if not _SHA256.match(key):
+            return 0
+        name = self.object_name(key)
+        found = self._client.list_object_versions(Bucket=self._bucket, Prefix=name)
+        size = 0
+        for each in (*found.get("Versions", ()), *found.get("DeleteMarkers", ())):
+            size = max(size, int(each.get("Size", 0)))
+            self._client.delete_object(Bucket=self._bucket, Key=each["Key"], VersionId=each["VersionId"])
+            self.costs.add(1)
+        self.costs.add(attempts(found))
+        return size
+
+    def listed(self, prefix: str = "") -> Iterator[tuple[str, int, float]]:
+        """Key, bytes and time of storing (seconds since 1970) of the blobs whose keys begin so. Cost: 1 request for
+        1,000."""
+        query: dict[str, Any] = {}
+        while True:
+            answer = self._client.list_objects_v2(Bucket=self._bucket, Prefix=f"{self._prefix}{prefix}", **query)
+            self.costs.add(attempts(answer))
+            for entry in answer.get("Contents", ()):
+                yield entry["Key"].removeprefix(self._prefix), entry["Size"], entry["LastModified"].timestamp()
+            if not answer.get("IsTruncated"):
+                return
+            query = {"ContinuationToken": answer["NextContinuationToken"]}
+
     def object_name(self, key: str) -> str:
         """Name of the object that holds a blob; `NotFound` for an empty key."""
         if not key:

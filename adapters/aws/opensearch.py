@@ -44,6 +44,7 @@ __all__ = ["NoIndex", "OpenSearchIndex"]
 _CHUNK, _CHUNK_BYTES = 500, 4_000_000  # documents and bytes of a bulk request; the smallest node takes 10 MB
 _MOST_WAYS = 120  # of a whole question: OpenSearch takes 1,024 clauses a query
 _MOST_TYPED = 100
+_ASKING_S = 4  # of one attempt; the API has 15 s for all
 _PREFIX_FROM = 2
 _SPELLED = range(4, 31)  # letters of a word that may be mended
 _CONFLICT, _MISSING = 409, 404
@@ -302,7 +303,9 @@ class OpenSearchIndex:
             lines += ({"routing": owner}, body)
 
         def ask() -> Sequence[Answer]:
-            found: Sequence[Answer] = self._client.msearch(body=lines, index=alias)["responses"]
+            found: Sequence[Answer] = self._client.msearch(body=lines, index=alias, request_timeout=_ASKING_S)[
+                "responses"
+            ]
             for answer in found:
                 if "error" in answer:
                     error = answer["error"]

@@ -48,7 +48,7 @@ class Patience(Struct, frozen=True):
 
 
 WRITING = Patience(8, 0.5, 10.0)
-"""At most 32 s of waiting, half of that on average: the batch is delivered again after that."""
+"""At most 36 s of waiting, half of that on average: the batch is delivered again after that."""
 
 READING = Patience(3, 0.1, 0.5)
 """A person waits for it."""

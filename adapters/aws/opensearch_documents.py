@@ -165,7 +165,7 @@ def _body(document: Document) -> dict[str, Any]:
         "length": _length_factor(len(joined.split())),
         "taken": taken,
         "day": taken[:10] or None,
-        "month": int(taken[5:7]) if taken[5:7].isdigit() else None,
+        "month": int(taken[5:7]) if taken[5:7].isdecimal() else None,
         "kind": document.kind,
         "rating": document.rating or 0,
         "flags": list(document.flags),

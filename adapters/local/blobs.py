@@ -15,11 +15,17 @@ from pathlib import Path
 from domain.errors import NotFound
 
 _ABANDONED_SECONDS = 3600.0
+_ONCE = 0o1444
+_MAYBE_SHARED = 0o444
 _KEY = re.compile(r"^[0-9a-f]{64}$")
 
 
 class FileBlobStore:
-    """`domain.ports.BlobStore` in a folder. A blob is there whole or not at all, and is never written twice."""
+    """`domain.ports.BlobStore` in a folder. A blob is there whole or not at all, and is never written twice.
+
+    A blob that was stored once has the sticky bit, which means nothing for a file. One that is stored again, and so may
+    be a second asset's too, loses it; one of an older release, or of a copy that lost the modes, never had it.
+    """
 
     def __init__(self, folder: Path | str) -> None:
         self._folder = Path(folder)
@@ -44,6 +50,8 @@ class FileBlobStore:
                 file.flush()
                 os.fsync(file.fileno())
             self._settle({Path(file.name): place})
+        else:
+            self._mark_shared(key)
         return key
 
     def put_files(self, paths: Sequence[Path]) -> Sequence[str]:
@@ -57,6 +65,7 @@ class FileBlobStore:
             keys.append(key)
             place = self.path(key)
             if place.exists():
+                self._mark_shared(key)
                 path.unlink()
             elif path.stat().st_dev == self.temporary.stat().st_dev:
                 moves[path] = place
@@ -88,6 +97,7 @@ class FileBlobStore:
                     Path(copy.name).unlink(missing_ok=True)
                     raise
         if place.exists():
+            self._mark_shared(place.name)
             Path(copy.name).unlink()
         else:
             self._settle({Path(copy.name): place})
@@ -111,27 +121,75 @@ class FileBlobStore:
             raise NotFound(f"there is no blob {key}")
         yield path
 
-    def clear_temporary(self) -> None:
-        """Remove what a crash left half written: what nobody has touched for an hour, as others may be writing now."""
+    def may_be_shared(self, key: str) -> bool:
+        """Whether the blob was stored more than once, so that another asset may need it too."""
+        return self.path(key).stat().st_mode & 0o1777 != _ONCE
+
+    def doubt(self, key: str) -> None:
+        """Say of a blob that it may be shared: it came in another way than by its asset's work."""
+        self._mark_shared(key)
+
+    def delete(self, key: str) -> int:
+        """Remove a blob for good; how many bytes it had, 0 when it was not there (or the key is no blob's)."""
+        try:
+            path = self.path(key)
+            size = path.stat().st_size
+            path.unlink()
+        except (NotFound, FileNotFoundError):
+            return 0
+        return size
+
+    def listed(self, prefix: str = "") -> Iterator[tuple[str, int, float]]:
+        """Key, bytes, and time of storing (seconds since 1970) of the blobs whose keys begin with up to two digits."""
+        for folder in sorted(each for each in self._folder.iterdir() if re.fullmatch(r"[0-9a-f]{2}", each.name)):
+            if not folder.name.startswith(prefix):
+                continue
+            for entry in sorted(os.scandir(folder), key=lambda each: each.name):
+                if _KEY.match(entry.name):
+                    about = entry.stat()
+                    yield entry.name, about.st_size, about.st_mtime
+
+    def clear_temporary(self, *, dry: bool = False) -> tuple[int, int]:
+        """Remove what a crash left half written: what nobody has touched for an hour, as others may be writing now.
+        How many things that were, with how many bytes."""
         before = time.time() - _ABANDONED_SECONDS
+        cleared = size = 0
         for left in self.temporary.iterdir():
             try:
-                if left.stat().st_mtime > before:
+                about = left.stat()
+                if about.st_mtime > before:
                     continue
                 if left.is_dir():
-                    shutil.rmtree(left, ignore_errors=True)
+                    size += sum(each.stat().st_size for each in left.rglob("*") if each.is_file())
+                    if not dry:
+                        shutil.rmtree(left, ignore_errors=True)
                 else:
-                    left.unlink()
+                    size += about.st_size
+                    if not dry:
+                        left.unlink()
+                cleared += 1
             except FileNotFoundError:
                 continue  # its writer was done with it just now
+        return cleared, size
 
     def close(self) -> None:
         """Nothing is held open."""
 
+    def _mark_shared(self, key: str) -> None:
+        path = self.path(key)
+        if path.stat().st_mode & 0o1777 != _ONCE:
+            return
+        path.chmod(_MAYBE_SHARED)
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
     def _settle(self, moves: dict[Path, Path]) -> None:
         """Rename flushed files into their places and flush the folders' entries."""
         for path, place in moves.items():
-            path.chmod(0o444)
+            path.chmod(_ONCE)
             path.replace(place)
         for folder in {place.parent for place in moves.values()}:
             handle = os.open(folder, os.O_RDONLY)

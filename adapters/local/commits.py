@@ -189,6 +189,18 @@ class SqliteCommitStore:
         )
         return _commits(rows)
 
+    def owners(self) -> list[str]:
+        """Owners that have streams. Cost: a look-up an owner, however many streams they have."""
+        found: list[str] = []
+        after = ""
+        while True:
+            row = self._db.reader.execute("SELECT min(stream) FROM commits WHERE stream >= ?", (after,)).fetchone()
+            if row[0] is None:
+                return found
+            owner = str(row[0]).partition("#")[0]
+            found.append(owner)
+            after = f"{owner}$"  # the character behind `#`
+
     def counts(self) -> tuple[int, int]:
         """Number of events and of streams."""
         events = self._db.reader.execute("SELECT coalesce(sum(count), 0) FROM commits").fetchone()[0]

@@ -24,7 +24,18 @@ from adapters.local.sqlite import Database
 from domain.errors import InvalidInput, NotFound
 from domain.ports import ViewTable
 from domain.query import Query, written
-from domain.ranking import COLUMNS, DEPTH, K1, SEMANTIC_DEPTH, SIMILAR_LEAST, B, asked_words, columns, terms
+from domain.ranking import (
+    COLUMNS,
+    DEPTH,
+    K1,
+    LOOKS_LEAST,
+    SEMANTIC_DEPTH,
+    SIMILAR_LEAST,
+    B,
+    asked_words,
+    columns,
+    terms,
+)
 from domain.search import BEST, NEWEST, Document, Entry, Found, Hit, Reason, fused
 from domain.taxonomy import canonical
 
@@ -88,6 +99,7 @@ class SqliteSearchIndex:
         query: Query,
         *,
         vector: Sequence[float] | None = None,
+        least: float | None = None,
         only: Collection[str] | None = None,
         limit: int = 50,
         cursor: str | None = None,
@@ -107,17 +119,21 @@ class SqliteSearchIndex:
             has = np.zeros(memory.count, bool)
             has[memory.having(reader, expression)] = True
             passes &= ~has if excluded else has
+        similar: list[tuple[int, float]] | None = None
         asked: Array | None = None if vector is None else np.asarray(vector, np.float32)
         if query.like:
             like = _like(memory, query.like)
-            asked = memory.vector(like)
-            if asked is None:
-                raise InvalidInput(f"nothing is known yet of what {query.like} shows: `photovault work`, with models")
             passes[like] = False
+            similar = memory.looking_like(reader, like, passes, SEMANTIC_DEPTH, LOOKS_LEAST)
+            asked = memory.vector(like) if similar is None else None
+            if similar is None and asked is None:
+                raise InvalidInput(f"nothing is known yet of what {query.like} shows: `photovault work`, with models")
         asked_for = asked_words(query)
         words, corrected = self._words(memory, asked_for)
         scored, lexical, shares = _lexical(memory, reader, words, passes, len(asked_for))
-        similar = memory.nearest(asked, passes, SEMANTIC_DEPTH, SIMILAR_LEAST) if asked is not None else []
+        if asked is not None:
+            similar = memory.nearest(asked, passes, SEMANTIC_DEPTH, SIMILAR_LEAST if least is None else least)
+        similar = similar or []
         if query.words or query.like:
             near = [place for place, _ in similar]
             scores = fused([lexical, near], shares)
@@ -291,7 +307,7 @@ def _put(connection: sqlite3.Connection, prefix: str, entry: Entry, *, repair: b
     document = entry.document
     if row is not None:
         ident = row[0]
-        for table, column in (("docs", "id"), ("fts", "rowid"), ("terms", "id"), ("vectors", "id")):
+        for table, column in (("docs", "id"), ("fts", "rowid"), ("terms", "id"), ("vectors", "id"), ("pictures", "id")):
             connection.execute(f"DELETE FROM {prefix}_{table} WHERE {column}=?", (ident,))  # noqa: S608
     else:
         ident = None
@@ -332,6 +348,8 @@ def _put(connection: sqlite3.Connection, prefix: str, entry: Entry, *, repair: b
     )
     if entry.vector is not None:
         connection.execute(f"INSERT INTO {prefix}_vectors VALUES (?,?)", (ident, entry.vector))  # noqa: S608
+    if entry.picture is not None:
+        connection.execute(f"INSERT INTO {prefix}_pictures VALUES (?,?)", (ident, entry.picture))  # noqa: S608
     store_spellings(connection, prefix, " ".join(texts))
     return 1
 

@@ -52,6 +52,9 @@ class Memory:
         self._codes = np.empty((0, len(FACETS)), np.int32)
         self._has_vector = np.empty(0, bool)
         self._vectors = np.empty((0, 0), np.float32)
+        self._looks_seq = -1
+        self._looks_at = np.empty(0, np.int64)
+        self._looks = np.empty((0, 0), np.float32)
 
     def refresh(self, reader: sqlite3.Connection) -> None:
         """Read what was written since the last time."""
@@ -200,6 +203,30 @@ class Memory:
         top = top[np.lexsort((usable[top], -cosines[top]))]
         return [(int(usable[t]), float(cosines[t])) for t in top if cosines[t] >= least]
 
+    def looking_like(
+        self, reader: sqlite3.Connection, place: int, passes: Array, limit: int, least: float
+    ) -> list[tuple[int, float]] | None:
+        """Places and cosines of the pictures that look most like one; None where that one's look is not known. Looks
+        are read by the first question of this kind after a change (512 bytes a document)."""
+        with self._lock:
+            if self._looks_seq != self._seq:
+                rows = reader.execute(f"SELECT id, vector FROM {self.prefix}_pictures").fetchall()  # noqa: S608
+                rows = [row for row in rows if row[0] < len(self._of_id)]  # younger than the last refresh
+                at = self._of_id[np.array([row[0] for row in rows], np.int64)]
+                self._looks_at = at[at >= 0]
+                looks = np.frombuffer(b"".join(row[1] for row in rows), "<f2").astype(np.float32)
+                self._looks = looks.reshape(len(rows), -1)[at >= 0] if rows else np.empty((0, 0), np.float32)
+                self._looks_seq = self._seq
+            at, looks = self._looks_at, self._looks
+        mine = np.flatnonzero(at == place)
+        if not len(mine):
+            return None
+        usable = np.flatnonzero(passes[at])
+        cosines = products(looks[usable], looks[mine[0]])
+        places = at[usable]
+        order = np.lexsort((places, -cosines))[:limit]
+        return [(int(places[i]), float(cosines[i])) for i in order if cosines[i] >= least]
+
     # --- what is shown beside ---
 
     def newest_first(self, at: Array) -> list[int]:
@@ -219,7 +246,8 @@ class Memory:
 
 def products(rows: Array, vector: Array) -> Array:
     """Each row's product with a vector; not by BLAS (`tests/unit/test_no_blas.py`), as memory is the limit for both."""
-    return np.einsum("ij,j->i", rows, vector)
+    product: Array = np.einsum("ij,j->i", rows, vector)
+    return product
 
 
 def _longer(array: Array, size: int) -> Array:

@@ -16,7 +16,7 @@ _FIELDS = {"tag": "{tag kind_of text}", "place": "place", "camera": "camera"}
 FLAGS = ("favourite", "live", "video", "raw", "burst", "located", "rated")
 """What is stored of a document as one bit each, by place."""
 
-SCHEMA = 1
+SCHEMA = 2
 """Raise it when the tables change: an index of another schema is emptied, and filled again from the rows."""
 
 REGISTER = """
@@ -58,6 +58,7 @@ def tables(number: int) -> Iterator[str]:
     )
     yield f"CREATE INDEX IF NOT EXISTS {p}_term_of ON {p}_terms (id)"
     yield f"CREATE TABLE IF NOT EXISTS {p}_vectors (id INTEGER PRIMARY KEY, vector BLOB NOT NULL)"
+    yield f"CREATE TABLE IF NOT EXISTS {p}_pictures (id INTEGER PRIMARY KEY, vector BLOB NOT NULL)"
     yield (
         f"CREATE TABLE IF NOT EXISTS {p}_spellings (cut TEXT NOT NULL, word TEXT NOT NULL, PRIMARY KEY (cut, word)) "
         "WITHOUT ROWID"
@@ -66,7 +67,7 @@ def tables(number: int) -> Iterator[str]:
 
 def drop(number: int) -> str:
     """Statements that remove an owner's tables."""
-    kinds = ("docs", "fts", "terms", "vectors", "spellings")
+    kinds = ("docs", "fts", "terms", "vectors", "pictures", "spellings")
     return "".join(f"DROP TABLE IF EXISTS s{number}_{kind};" for kind in kinds)
 
 

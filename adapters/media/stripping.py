@@ -46,8 +46,8 @@ def strip(source: Path, limits: Limits, into: str) -> Stripped:
     Raises:
         MediaRejected: it is none of the four formats (`unsupported`), or not built as they are (`corrupt`).
     """
-    if source.stat().st_size > limits.max_image_bytes:
-        raise MediaRejected("too_large", "the file is too large for a picture")
+    if not 0 < source.stat().st_size <= limits.max_image_bytes:
+        raise MediaRejected("unsupported", "the file is empty, or too large for a picture")
     with source.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         for head, media_type, suffix, write in (
             (b"\xff\xd8\xff", "image/jpeg", "jpg", _jpeg),
@@ -60,7 +60,7 @@ def strip(source: Path, limits: Limits, into: str) -> Stripped:
                 with path.open("xb") as out:
                     try:
                         write(data, out)
-                    except (IndexError, struct.error) as error:
+                    except (IndexError, struct.error, ValueError) as error:
                         raise MediaRejected("corrupt", f"the {suffix} file ends where it should not") from error
                 return Stripped(str(path), media_type, path.stat().st_size)
     raise MediaRejected("unsupported", "only JPEG, PNG, WebP and GIF files are stripped")

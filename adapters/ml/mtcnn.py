@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from adapters.ml.pictures import smaller
-
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -44,9 +42,9 @@ class Detector:
         found, size = [], image.size
         while min(size) * scale >= CELL:
             width, height = (int(np.ceil(edge * scale)) for edge in size)
-            while image.width >= 4 * width:  # as `smaller` would, once for all sizes that are left
-                image = image.reduce(2)
-            pixels = _normal(np.asarray(smaller(image, width, height)))
+            while image.width >= 2 * width and image.height >= 2 * height:
+                image = image.reduce(2)  # once for all sizes that are left
+            pixels = _normal(np.asarray(image.resize((width, height), Image.Resampling.BILINEAR)))
             answers = _by_width(self._propose, pixels.transpose(1, 0, 2)[None])
             shifts, scores = answers[4][0].transpose(1, 0, 2), answers[2][0].transpose(1, 0, 2)[..., 1]
             rows, columns = np.nonzero(scores > CANDIDATES)

@@ -44,9 +44,12 @@ def decoded(data: bytes) -> Image.Image:
 
 
 def smaller(picture: Image.Image, width: int, height: int) -> Image.Image:
-    """The picture stretched to a size, antialiased; what is more than four times as large is halved first, which costs
-    half and differs by less than one level."""
-    return picture.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=2.0)
+    """The picture stretched to a size, antialiased. Each edge is halved while it stays as long as wanted, which costs a
+    quarter of other scaling, and differs from it by a level or two of 255."""
+    edges = zip(picture.size, (width, height), strict=True)
+    across, down = (1 << max(0, (have // wanted).bit_length() - 1) for have, wanted in edges)
+    halved = picture.reduce((across, down)) if across * down > 1 else picture
+    return halved.resize((width, height), Image.Resampling.BILINEAR)
 
 
 def scaled(picture: Image.Image, width: int, height: int) -> Array:

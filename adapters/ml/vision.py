@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from adapters.ml.custom import CustomModel, tags_of
 from adapters.ml.detection import nanodet_boxes
@@ -31,7 +32,6 @@ _BOX_SIDE = 416
 _BOX_MEAN = np.array([103.53, 116.28, 123.675], np.float32)[:, None, None]  # blue, green, red
 _BOX_SCALE = 1 / np.array([57.375, 57.12, 58.395], np.float32)[:, None, None]
 _LEAST_SCORE = 0.35  # lower than any of domain.tagging's thresholds
-_BATCH = 16  # pictures in one run of the classifier
 
 
 class OnnxTagger:
@@ -58,28 +58,17 @@ class OnnxTagger:
 
     def tag(self, pictures: Sequence[Path]) -> Sequence[Recognised]:
         """See `domain.ports.Tagger`. Measured: docs/tags.md."""
-        found: list[Recognised] = []
-        for start in range(0, len(pictures), _BATCH):
-            found += self._tag(pictures[start : start + _BATCH])
-        return found
+        return [self._tag(open_jpeg(path)) for path in pictures]
 
-    def _tag(self, pictures: Sequence[Path]) -> list[Recognised]:
-        views: list[Array] = []
-        boxes: list[list[Sighting]] = []
-        own: list[list[Tag]] = []
-        for path in pictures:
-            picture = open_jpeg(path)
-            if self._classifies:
-                views += [_label_view(scaled(each, _LABEL_SIDE, _LABEL_SIDE)) for each in (picture, centre(picture))]
-            own.append(tags_of(self._custom, picture))
-            boxes.append(self._boxes(scaled(picture, _BOX_SIDE, _BOX_SIDE)) if self._detects else [])
-        if views:
-            shares, vectors = self._classifier.run(["prob", "embedding"], {"input": np.stack(views)})
-            shares, vectors = shares.reshape(-1, 2, shares.shape[1]).mean(1), vectors.reshape(-1, 2, 1280).mean(1)
-        return [
-            self._recognised(shares[at] if views else None, vectors[at] if views else None, boxes[at], own[at])
-            for at in range(len(pictures))
-        ]
+    def _tag(self, picture: Image.Image) -> Recognised:
+        """One at a time: on one processor a batch of pictures is slower, as its arrays leave the caches."""
+        shares = vector = None
+        if self._classifies:
+            views = [_label_view(scaled(each, _LABEL_SIDE, _LABEL_SIDE)) for each in (picture, centre(picture))]
+            both = self._classifier.run(["prob", "embedding"], {"input": np.stack(views)})
+            shares, vector = (each.mean(0) for each in both)
+        boxes = self._boxes(scaled(picture, _BOX_SIDE, _BOX_SIDE)) if self._detects else []
+        return self._recognised(shares, vector, boxes, tags_of(self._custom, picture))
 
     def _recognised(
         self, shares: Array | None, vector: Array | None, boxes: Sequence[Sighting], own: Sequence[Tag]

@@ -1,6 +1,7 @@
 """How well people are told apart: on real pictures, and on generated vectors of many people; with the time it takes.
 
     PHOTOVAULT_MEDIA=~/samples python -m benchmarks.quality.faces real       # <media>/faces/<person>_<n>.jpg
+    python -m benchmarks.quality.faces groups [--faces 5000]                 # HDBSCAN on faces that are nobody's
     python -m benchmarks.quality.faces generated [--people 1000] [--faces 100000] [--orders 2]
 
 Generated vectors have the distances that the sample photos have (one person's 0.4, strangers' 0.58 and more); with
@@ -22,17 +23,19 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from adapters.ml.density import density_clusters
 from adapters.ml.faces import OnnxFaceAnalyzer
 from adapters.ml.nearest import FaceGraph, vectors_of
 from adapters.ml.store import ModelStore
 from domain.people import FAR, NEIGHBOURS, Neighbour, choose
+from photovault.clustering import LEAST_FACES
 from photovault.config import models_folder
 
 
 def main() -> None:
     """Print what was measured."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.quality.faces")
-    parser.add_argument("what", choices=("real", "generated", "speed"))
+    parser.add_argument("what", choices=("real", "generated", "speed", "groups"))
     parser.add_argument("--people", type=int, default=1000)
     parser.add_argument("--faces", type=int, default=100_000)
     parser.add_argument("--orders", type=int, default=2)
@@ -42,6 +45,8 @@ def main() -> None:
         real(Path(os.environ["PHOTOVAULT_MEDIA"]) / "faces")
     elif options.what == "speed":
         speed(options.people, options.faces)
+    elif options.what == "groups":
+        groups(options.faces)
     else:
         generated(options.people, options.faces, options.orders, hard=options.hard)
 
@@ -101,6 +106,21 @@ def speed(people: int, faces: int) -> None:
         f"one more face: median {statistics.median(took):.2f} ms, p95 {np.percentile(took, 95):.2f} ms, "
         f"p99 {np.percentile(took, 99):.2f} ms; {processor * 1000:.2f} ms of a processor; "
         f"{(found[faces:] == whose[faces:]).mean():.1%} to the right person"
+    )
+
+
+def groups(faces: int) -> None:
+    """Faces that are nobody's, ten of each person, as the periodic look clusters them."""
+    vectors, whose = generate(max(1, faces // 10), faces, hard=False)
+    density_clusters(vectors[:100], metric="euclidean", min_cluster_size=LEAST_FACES)  # loads the library
+    processor = time.process_time()
+    labels = density_clusters(vectors, metric="euclidean", min_cluster_size=LEAST_FACES).labels
+    processor = time.process_time() - processor
+    inside = labels >= 0
+    precision, recall, _ = pairwise(labels[inside], whose[inside])
+    print(
+        f"{faces:,} faces: {processor:.1f} s of a processor; {labels.max() + 1:,} groups hold {inside.mean():.1%}, "
+        f"precision {precision:.4f}, recall {recall:.4f} among them"
     )
 
 
@@ -189,7 +209,7 @@ def read_faces(folder: Path, *, tell: bool = False) -> tuple[list[str], list[int
         data = io.BytesIO()
         image.save(data, "JPEG", quality=90)
         started = time.perf_counter()
-        found = analyzer.analyze(data.getvalue())
+        found = analyzer.find(data.getvalue())
         milliseconds = (time.perf_counter() - started) * 1000
         if tell:
             print(f"{path.name}: {len(found)} faces in {milliseconds:.0f} ms")

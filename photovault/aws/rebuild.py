@@ -199,7 +199,7 @@ def _store_of(vault: Cloud, export: str | None) -> EventStore:
     if export is None:
         return vault.store
     commits = ExportedCommits(vault.aws, export, vault.commits)
-    return EventStore(commits, vault.blobs, EventCodec(), vault.clock)
+    return EventStore(commits, vault.blobs, EventCodec(keys=vault.keys), vault.clock)
 
 
 def _catch_up(vault: Cloud, run: Run) -> None:

@@ -12,6 +12,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy loads: no thr
 from domain.errors import InvalidInput, PhotoVaultError
 from photovault.cli import (
     browse,
+    care,
     cloud,
     cloud_faces,
     cost,
@@ -39,6 +40,7 @@ DEBUG = "PHOTOVAULT_DEBUG"
 browse.register(app)
 likeness.register(app)
 keep.register(app)
+care.register(app)
 process.register(app)
 upkeep.register(app)
 history.register(app)

@@ -22,6 +22,7 @@ from photovault.cli.cloud import open_stack
 from photovault.cli.output import err, exit_unless, moment, number, out, print_json, progress_bar, table
 from photovault.exporting import archived_lines, export_history, import_history, lines_in
 from photovault.finding import find_asset
+from photovault.keyfile import keys_beside, read_keys, write_keys
 from photovault.runtime import catch_up
 from photovault.sealing import last_seal_hash, seal, verify_history
 from photovault.vault import Vault
@@ -102,7 +103,12 @@ def export(
     with open_vault(context) as vault:
         with progress_bar("export", vault.commits.last_position()) as bar:
             written = export_history(vault.store, vault.blobs, to, bar.advance)
-        print_json({"commits": written, "file": str(to)}) if json else out.print(f"{number(written, 'commit')} in {to}")
+        write_keys(vault.keys, keys_beside(to))
+        if json:
+            print_json({"commits": written, "file": str(to), "keys": str(keys_beside(to))})
+            return
+        out.print(f"{number(written, 'commit')} in {to}")
+        out.print(f"Without {keys_beside(to)} nobody can read what is personal in it; keep the two apart.")
 
 
 @events.command("import")
@@ -130,14 +136,18 @@ def import_(
         if source.startswith(AWS):
             stack = opened.enter_context(open_stack(source.removeprefix(AWS)))
             lines = archived_lines(stack.cloud.store, stack.cloud.blobs, stack.cloud.archive.read(0, _FOREVER_US))
+            keys = stack.cloud.keys.everything()
         else:
             if not Path(source).exists():
                 raise InvalidInput(f"there is no file or folder {source}")
             lines = lines_in(Path(source))
+            beside = keys_beside(Path(source))
+            keys = read_keys(beside) if beside.exists() else iter(())
         if into is not None and not into.startswith(AWS):
             raise InvalidInput(f"--into takes aws:STAGE, not {into!r}")
         here = None if into else opened.enter_context(open_vault(context, create=True))
         vault = here or opened.enter_context(open_stack(str(into).removeprefix(AWS))).cloud
+        vault.keys.take(keys)
         with progress_bar("import") as bar:
             done = import_history(vault.store, vault.blobs, lines, bar.advance)
         commits = (c for segment in vault.commits.segments(1) for c in vault.commits.segment(segment))

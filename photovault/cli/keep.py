@@ -1,4 +1,4 @@
-"""For the family: favourites, and the trash. Nothing is deleted until the trash is emptied."""
+"""For the family: favourites, the trash, and erasing. Nothing is deleted until the trash is emptied."""
 
 from __future__ import annotations
 
@@ -6,15 +6,20 @@ from typing import Annotated
 
 import typer
 
+from domain.asset import asset_stream
+from domain.errors import InvalidInput
+from photovault.auditing import size
 from photovault.cli.app import Cursor, Json, Limit, open_vault
-from photovault.cli.output import number, out, print_json, table
+from photovault.cli.output import number, out, print_json, progress_bar, table
+from photovault.erasing import Erased, Why, erase_all
 from photovault.finding import find_asset
-from photovault.keeping import list_trash, restore, set_favourite, trash
+from photovault.keeping import list_trash, restore, set_favourite, trash, trashed_ids
 from photovault.page import taken_text
 from photovault.runtime import catch_up
+from photovault.vault import Vault
 
 Assets = Annotated[list[str], typer.Argument(help="Ids, beginnings of ids, or the files' paths.", metavar="ASSET")]
-Why = Annotated[str, typer.Option("--reason", help="Why; it is kept in the history.")]
+Reason = Annotated[str, typer.Option("--reason", help="Why; it is kept in the history.")]
 _ASKED = "asked for on the command line"
 
 
@@ -25,7 +30,9 @@ def register(app: typer.Typer) -> None:
     trash_app.command("add")(trash_add)
     trash_app.command("list")(trash_list)
     trash_app.command("restore")(trash_restore)
+    trash_app.command("empty")(trash_empty)
     app.add_typer(trash_app, name="trash")
+    app.command("erase")(erase_command)
 
 
 def favourite(
@@ -45,7 +52,7 @@ def favourite(
     out.print(f"{number(len(changed), 'favourite')} {'fewer' if off else 'more'}" if changed else "it was so already")
 
 
-def trash_add(context: typer.Context, assets: Assets, reason: Why = _ASKED, json: Json = False) -> None:
+def trash_add(context: typer.Context, assets: Assets, reason: Reason = _ASKED, json: Json = False) -> None:
     """Put photos into the trash, each with what belongs to the same shot. Your files and the originals stay."""
     with open_vault(context) as vault:
         catch_up(vault)
@@ -58,7 +65,7 @@ def trash_add(context: typer.Context, assets: Assets, reason: Why = _ASKED, json
     out.print(f"{number(len(changed), 'asset')} put into the trash" if changed else "it is there already")
 
 
-def trash_restore(context: typer.Context, assets: Assets, reason: Why = _ASKED, json: Json = False) -> None:
+def trash_restore(context: typer.Context, assets: Assets, reason: Reason = _ASKED, json: Json = False) -> None:
     """Take photos out of the trash: they are again where they were."""
     with open_vault(context) as vault:
         catch_up(vault)
@@ -86,3 +93,75 @@ def trash_list(context: typer.Context, limit: Limit = 50, cursor: Cursor = None,
         out.print("the trash is empty")
     if following:
         out.print(f"\nmore: --cursor {following}")
+
+
+def trash_empty(
+    context: typer.Context,
+    assets: Annotated[
+        list[str] | None, typer.Argument(help="Only these: ids, beginnings of ids, or paths.", metavar="ASSET")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go, and erase nothing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    json: Json = False,
+) -> None:
+    """Erase what is in the trash, for good: the originals in the vault too. Your own files stay as they are."""
+    with open_vault(context) as vault:
+        catch_up(vault)
+        owner = vault.settings.owner
+        ids = trashed_ids(vault)
+        if assets:
+            named = [find_asset(vault, each) for each in assets]
+            outside = [each.rpartition("#")[2] for each in named if each.rpartition("#")[2] not in ids]
+            if outside:
+                raise InvalidInput(f"{outside[0]} is not in the trash: `photovault trash add` puts it there")
+            ids = [each.rpartition("#")[2] for each in named]
+        _erase(vault, [asset_stream(owner, each) for each in ids], "trash_emptied", dry=dry_run, yes=yes, json=json)
+
+
+def erase_command(
+    context: typer.Context,
+    assets: Assets,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go, and erase nothing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    json: Json = False,
+) -> None:
+    """Erase photos for good, in the trash or not: files, rows, and the key of all that is personal in their history.
+
+    That they were there, and what was done when, stays in the history: `photovault audit` shows it. The next run of
+    `photovault backup` forgets them in the backup as well.
+    """
+    with open_vault(context) as vault:
+        catch_up(vault)
+        _erase(vault, [find_asset(vault, each) for each in assets], "asked", dry=dry_run, yes=yes, json=json)
+
+
+def _erase(vault: Vault, streams: list[str], why: Why, *, dry: bool, yes: bool, json: bool) -> None:
+    ids = [stream.rpartition("#")[2] for stream in streams]
+    if dry:
+        done = Erased(assets=ids)
+    elif streams and not yes and not json:
+        typer.confirm(f"Erase {number(len(ids), 'asset')} for good? Nothing can bring them back", abort=True)
+    if not dry:
+        with progress_bar("erase", len(streams)) as bar:
+            done = erase_all(vault, streams, why, f"person:{vault.settings.owner}", bar.advance)
+        catch_up(vault)
+    if json:
+        print_json(
+            {
+                "assets": done.assets,
+                "blobs": done.blobs,
+                "size_bytes": done.size_bytes,
+                "doubted": done.doubted,
+                "dry_run": dry,
+            }
+        )
+        return
+    if dry:
+        out.print(f"{number(len(ids), 'asset')} would be erased; nothing was (--dry-run)")
+        return
+    out.print(f"{number(len(done.assets), 'asset')} erased, {number(done.blobs, 'file')} of {size(done.size_bytes)}")
+    if done.doubted:
+        out.print(
+            f"{number(done.doubted, 'file')} may be other assets' too: [bold]photovault cleanup[/bold] deletes those "
+            "that are not"
+        )

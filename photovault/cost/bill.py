@@ -228,7 +228,7 @@ def _scheduled(name: str, runs: int, load: Load, measured: Measured) -> Usage:
     usage = Usage(invocations=runs)
     objects = load.assets * load.months
     if name == "reconcile":  # lists all versions (LIST is billed as PUT); reads each stream, and its row in each view
-        rows = len(measured.per_image.wcu_by_table) - 1
+        rows = len(measured.per_image.wcu_by_table.keys() - {"events", "checkpoints"})
         stream = -(-max(measured.per_image.event_bytes, measured.per_video.event_bytes) // 4096)
         seen = min(objects, _SWEPT)
         usage.s3_puts = runs * max(1, -(-seen // _LISTED))
@@ -342,8 +342,7 @@ def _watching(draft: Draft, used: Mapping[str, Usage], load: Load, measured: Mea
     draft.add(name, "alarms", "cloudwatch_alarm", Decimal(footprint.alarms))
     draft.add(name, "dashboards", "cloudwatch_dashboard", Decimal(footprint.dashboards))
     draft.add(name, "custom metrics: pipeline", "cloudwatch_metric", footprint.pipeline_metrics * hours)
-    at_hours = sum(runs for each, runs in footprint.schedules.items() if each != "memories")  # in the seal's hour
-    watched = footprint.scheduled_metrics * at_hours / HOURS
+    watched = footprint.scheduled_metrics * (sum(footprint.schedules.values()) - footprint.shared_hours) / HOURS
     draft.add(name, "custom metrics: schedules", "cloudwatch_metric", watched)
     draft.add(name, "logs taken in", "cloudwatch_logs", logged)
     draft.add(name, "logs kept", "cloudwatch_logs_storage", kept)

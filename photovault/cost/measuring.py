@@ -72,6 +72,7 @@ _STARTS = {
     "api": "import handlers.api",
     "reconcile": "import handlers.reconcile",
     "seal": "import handlers.seal",
+    "cluster": "import handlers.cluster",
     "notify": "import handlers.notify",
     "memories": "import handlers.memories",
 }

@@ -24,10 +24,12 @@ from adapters.ml.store import ModelStore
 from domain.asset import fold
 from domain.commits import Commit
 from domain.eventstore import verify_chain
+from domain.notification import notification_stream
 from domain.pipeline import STEPS
 from domain.ports import DeadLetter
 from infrastructure.deploy_emulated import deploy
 from infrastructure.emulator import MISSING, connect, emulator, executable
+from photovault import contacts, sharing
 from photovault.auditing import Life, life_of
 from photovault.aws import replay as cloud_replay
 from photovault.aws.cloud import Cloud, CloudSettings
@@ -225,7 +227,8 @@ def test_models_recognise_in_their_functions(story: Story, step: str) -> None:
 @needs_models
 @pytest.mark.skipif(not FACE.is_file(), reason="PHOTOVAULT_MEDIA names no folder with faces")
 def test_faces_of_an_owner_who_agreed_are_found_and_told_apart(story: Story) -> None:
-    asset = fold("", story.cloud.store.load(f"{OWNER}#asset#{story.after_upload[FACE.name].asset}").events)
+    stream = f"{OWNER}#asset#{story.after_upload[FACE.name].asset}"
+    asset = fold(stream, story.cloud.store.load(stream).events)
     assert asset.faces is not None
     assert [bool(face.doubts) for face in asset.faces.faces].count(False) == 2, "a bystander is turned away"
     assert len({each.person for each in asset.people.values()}) == 2
@@ -233,7 +236,7 @@ def test_faces_of_an_owner_who_agreed_are_found_and_told_apart(story: Story) -> 
     assert key is not None
     vectors = story.cloud.people.unseal(OWNER, asset.id, key, asset.faces.sealed or "")
     assert vectors is not None
-    near = story.cloud.people.near(OWNER, "another picture", vectors)  # what the function has remembered, found here
+    near = story.cloud.people.near(OWNER, "another picture", vectors).faces  # what the function has remembered
     assert all(near[face][0].person == each.person for face, each in asset.people.items())
 
 
@@ -357,6 +360,47 @@ def test_the_api_answers_and_shows_nothing_without_a_token(story: Story) -> None
     assert _get(story, "/gallery")[0] in (401, 403)
 
 
+def test_a_link_opens_without_a_token_and_hands_out_a_file_without_metadata(story: Story) -> None:
+    asset = story.in_the_end["DSCF3002.jpg"].asset
+    serving = story.cloud.settings.serving
+    made = sharing.create(story.cloud, OWNER, "asset", serving, assets=[asset], download=True, password="correct horse")
+    _until(lambda: _get(story, f"/s/{made.token}")[0] == 200, 60)
+    assert 'type="password"' in _get(story, f"/s/{made.token}")[1]
+    wrong, _, _ = _visit(story, f"/s/{made.token}", body="password=wrong+one")
+    assert wrong == 403
+    code, headers, _ = _visit(story, f"/s/{made.token}", body="password=correct+horse")
+    assert (code, headers["Location"]) == (303, f"/s/{made.token}")
+    cookie = headers["Set-Cookie"].split(";")[0]
+    code, headers, page = _visit(story, f"/s/{made.token}", cookie=cookie)
+    assert (code, b"DSCF3002" in page, b'type="password"' in page) == (200, False, False)
+    assert "default-src 'none'" in headers["Content-Security-Policy"]
+    code, headers, _ = _visit(story, f"/s/{made.token}/1/download", cookie=cookie)
+    assert code == 303
+    with urllib.request.urlopen(headers["Location"], timeout=20) as answer:
+        file = answer.read()
+        assert 'filename="photo-001.jpg"' in answer.headers["Content-Disposition"]
+    assert file.startswith(b"\xff\xd8\xff")
+    assert b"FUJIFILM" not in file
+    kinds = [type(e.event).__name__ for e in story.cloud.store.load(f"{OWNER}#share#{made.share}").events]
+    assert kinds == ["ShareCreated", "ShareDenied", "ShareUnlocked", "ShareOpened", "ShareItemDownloaded"]
+    sharing.revoke(story.cloud, OWNER, made.share)
+    assert _visit(story, f"/s/{made.token}", cookie=cookie)[0] == 410
+
+
+def test_the_relay_queues_a_question_and_the_schedule_looks_at_it(story: Story) -> None:
+    contact = contacts.add(story.cloud, OWNER, "email", "boris@example.org")
+    queued = notification_stream(OWNER, "")
+
+    def messages() -> list[str]:
+        return [c.stream for c in _history(story) if c.stream.startswith(queued)]
+
+    _until(lambda: bool(messages()), 60)
+    answer = _lambda(story, story.endpoint).invoke(FunctionName="photovault-dev-notify", Payload=b"{}")
+    said = json.loads(answer["Payload"].read())
+    assert said.get("postponed") == 1, said  # nobody named a sender: it waits
+    assert contact.confirmed_at is None
+
+
 def _photovault(story: Story, *arguments: str) -> Any:
     """What the command line says of the deployment, as another process with the emulator in its environment."""
     environment = os.environ | {
@@ -413,3 +457,23 @@ def _get(story: Story, path: str) -> tuple[int, str]:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()
+
+
+class _Still(urllib.request.HTTPRedirectHandler):
+    """A redirect is an answer."""
+
+    def redirect_request(self, *_: Any, **__: Any) -> None:
+        """Go nowhere."""
+
+
+def _visit(story: Story, path: str, *, body: str | None = None, cookie: str | None = None) -> tuple[int, Any, bytes]:
+    """What a browser without an account gets: status, headers, body."""
+    url = urlsplit(story.outputs["ApiUrl"])
+    headers = {"Host": url.netloc} | ({"Cookie": cookie} if cookie else {})
+    data = body.encode() if body is not None else None
+    request = urllib.request.Request(f"http://127.0.0.1:{url.port}{path}", data=data, headers=headers)
+    try:
+        with urllib.request.build_opener(_Still).open(request, timeout=20) as answer:
+            return answer.status, answer.headers, answer.read()
+    except urllib.error.HTTPError as error:
+        return error.code, error.headers, error.read()

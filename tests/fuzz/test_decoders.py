@@ -28,6 +28,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "analyze_video": {"into": "{into}"},
     "extract_video": {"into": "{into}", "offset": 0, "length": "{size}"},
     "read_sidecar": {"kind": "xmp"},
+    "strip": {"into": "{into}"},
     "pixel_hash": {},
     "perceptual_hash": {},
     "encode_video": {

@@ -18,7 +18,19 @@ from tests.support.factories import append, whole_life
 from tests.support.poller import QueuePoller, StreamPoller
 
 MODULES = (
-    *("intake", "projector", "relay", "steps", "replay", "reconcile", "seal", "api", "shared", "notify", "memories"),
+    "intake",
+    "projector",
+    "relay",
+    "steps",
+    "replay",
+    "reconcile",
+    "seal",
+    "cluster",
+    "upkeep",
+    "api",
+    "shared",
+    "notify",
+    "memories",
 )
 
 
@@ -34,6 +46,7 @@ class Deployment:
             "STAGE": "test",
             "EVENTS_TABLE": f"{prefix}events",
             "CHECKPOINTS_TABLE": f"{prefix}checkpoints",
+            "KEYS_TABLE": f"{prefix}keys",
             "VIEWS_PREFIX": f"{prefix}view-",
             "QUEUES_PREFIX": f"{prefix}step-",
             "ORIGINALS_BUCKET": f"{prefix}originals",
@@ -48,6 +61,7 @@ class Deployment:
         self.cloud = Cloud(CloudSettings.of(self.environment), aws)
         self.cloud.commits.create()
         self.cloud.checkpoints.create()
+        self.cloud.keys.create()
         for name in ("ORIGINALS_BUCKET", "DERIVED_BUCKET", "ARCHIVE_BUCKET"):
             aws.s3.create_bucket(Bucket=self.environment[name])
         aws.s3.put_bucket_versioning(

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Iterator, Mapping
+import struct
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pytest
 from msgspec import structs
 
 from adapters.aws import opensearch_client
+from adapters.aws.opensearch_documents import DIMENSIONS
 from domain.asset import asset_stream
-from domain.events import Event
+from domain.events import AssetEmbedded, Event, ModelUse
 from handlers import api
 from handlers import replay as functions
 from photovault.aws.cloud import Cloud
 from tests.contract.conftest import opensearch  # noqa: F401 - a fixture
 from tests.integration.deployment import Deployment
 from tests.support.aws_events import Context, api_event
-from tests.support.factories import append, place, quarantined, tagged, uploaded, validated
+from tests.support.factories import append, place, quarantined, run, sha, tagged, uploaded, validated
 from tests.support.opensearch_server import Emulated, Emulator
 
 NAMES = {"p0": "bicycle", "p1": "cat", "p2": "bicycle"}
@@ -107,6 +109,61 @@ def test_what_the_projector_saw_is_found_over_the_api_by_its_owner_alone(searchi
     assert ask("/search", "boris", q="bicycle", limit="1", cursor=body["cursor"])[0] == 400
     assert ask("/suggest", q="se")[1] == {"items": []}
     assert ask("/suggest", "boris", q="se")[1] == {"items": ["secret"]}
+
+
+class Meanings:
+    """A model that knows what two questions mean."""
+
+    model = ModelUse("known-by-heart", "1")
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        """The same direction for a bicycle and two wheels, another for everything else."""
+        self.asked += texts
+        return [direction(0 if text in ("bicycle", "two wheels") else 1) for text in texts]
+
+
+def direction(place: int) -> list[float]:
+    """A vector that points along one of the index's dimensions."""
+    return [float(n == place) for n in range(DIMENSIONS)]
+
+
+def embedded(vault: Cloud, place: int) -> AssetEmbedded:
+    """What the step `embed` found."""
+    blob = vault.blobs.put(struct.pack(f"<{DIMENSIONS}e", *direction(place)))
+    words = sha(str(place))
+    return AssetEmbedded(run=run("embed"), vector=blob, dimensions=DIMENSIONS, words_sha256=words, model=Meanings.model)
+
+
+def test_what_a_question_means_is_compared_with_what_pictures_show(searching: Cloud) -> None:
+    searching.__dict__["texts"] = Meanings()
+    for place_, (asset, name) in enumerate({"p0": "bicycle", "p1": "cat"}.items()):
+        picture(searching, asset, tagged(name), embedded(searching, place_))
+    picture(searching, "x1", tagged("bicycle"), embedded(searching, 0), owner="boris")
+    code, body = ask("/search", q="two wheels", explain="yes")
+    assert (code, body["semantic"], body["total"]) == (200, True, 1)
+    assert (body["items"][0]["asset"], body["items"][0]["why"]["similarity"]) == ("p0", 1.0)
+    assert ask("/search", q="two wheels", words_only="yes")[1]["items"] == []
+    picture(searching, "p2", tagged("wheel"), embedded(searching, 0))
+    assert found("like:p0") == {"p2"}
+    assert ask("/search", q="like:x1")[0] == 404
+
+
+@pytest.mark.parametrize(
+    ("query", "detail"),
+    [
+        ({"q": "person:anna"}, "person"),
+        ({"q": "dog", "today": "yesterday"}, "2019-06-21"),
+        ({"q": "is:blue"}, "is:blue"),
+    ],
+)
+@pytest.mark.usefixtures("searching")
+def test_a_question_that_can_not_be_meant_is_refused_and_says_why(query: dict[str, str], detail: str) -> None:
+    code, problem = ask("/search", **query)
+    assert code == 400
+    assert detail in problem["detail"]
 
 
 def test_what_is_refused_later_is_not_found_any_more(searching: Cloud) -> None:

@@ -78,6 +78,6 @@ class TestUnderTheRuntime:
     def test_a_function_without_its_settings_says_which(self) -> None:
         with (
             LambdaRuntime("handlers.projector.handler", {"EVENTS_TABLE": "events"}) as runtime,
-            pytest.raises(InvocationFailed, match="CHECKPOINTS_TABLE, VIEWS_PREFIX"),
+            pytest.raises(InvocationFailed, match="CHECKPOINTS_TABLE, KEYS_TABLE, VIEWS_PREFIX"),
         ):
             runtime.invoke({"Records": []})

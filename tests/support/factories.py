@@ -12,6 +12,7 @@ from typing import Any
 from domain.asset import asset_stream
 from domain.commits import Cause, Commit, Recorded, derive_id, to_us
 from domain.events import (
+    AssetErased,
     AssetProcessed,
     AssetRestored,
     AssetSeenAgain,
@@ -372,6 +373,11 @@ def trashed(reason: str = "blurred") -> AssetTrashed:
 def restored(reason: str = "not so bad") -> AssetRestored:
     """Out of the trash."""
     return AssetRestored(reason=reason)
+
+
+def erased(why: str = "asked") -> AssetErased:
+    """Gone for good."""
+    return AssetErased(why=why)  # type: ignore[arg-type]
 
 
 def recorded(*decisions: Event | Sequence[Event], stream: str = STREAM) -> list[Recorded]:

@@ -7,7 +7,8 @@ import hashlib
 import shutil
 import tempfile
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -15,10 +16,11 @@ from typing import Any, Self
 from adapters.geo.places import OfflineGeocoder
 from adapters.local.checkpoints import SqliteCheckpoints
 from adapters.local.commits import SqliteCommitStore
+from adapters.local.keys import SqliteKeys
 from adapters.local.queue import SqliteQueue
 from adapters.local.views import SqliteViewStore
 from adapters.media.sidecar import read_sidecar
-from domain.commits import Commit, split_stream
+from domain.commits import VAULT_OWNER, Commit, split_stream
 from domain.errors import MediaRejected, NotFound
 from domain.events import TranscodePlanned, VideoAnalyzed
 from domain.eventstore import EventStore
@@ -43,6 +45,7 @@ from domain.streaming import Encoded, EncodedFile, Joined, Segment
 from domain.video import AudioTrack, PosterPicture, PreviewFile, VideoQuality, VideoReport, VideoTrack
 from events_schema.codec import EventCodec
 from photovault.config import Settings
+from photovault.face_collection import CollectedFaces
 from photovault.face_memory import KeptFaces
 from photovault.lookalikes import IndexedLookalikes
 from photovault.messages import Sender
@@ -236,10 +239,13 @@ class MemoryBlobs:
 
     def __init__(self) -> None:
         self.data: dict[str, bytes] = {}
+        self.puts: Counter[str] = Counter()
+        self.at: dict[str, float] = {}  # seconds since 1970
 
     def put(self, data: bytes) -> str:
         """Keep bytes under their SHA-256."""
         key = hashlib.sha256(data).hexdigest()
+        self.puts[key] += 1
         self.data[key] = data
         return key
 
@@ -260,6 +266,22 @@ class MemoryBlobs:
         if key not in self.data:
             raise NotFound(f"there is no blob {key}")
         return self.data[key]
+
+    def may_be_shared(self, key: str) -> bool:
+        """Whether it was stored more than once."""
+        self.get(key)
+        return self.puts[key] > 1
+
+    def listed(self, prefix: str = "") -> Iterator[tuple[str, int, float]]:
+        """All blobs; they were stored when `at` says so, else long ago."""
+        return (
+            (key, len(data), self.at.get(key, 0.0)) for key, data in sorted(self.data.items()) if key.startswith(prefix)
+        )
+
+    def delete(self, key: str) -> int:
+        """Remove it; how many bytes that were."""
+        self.puts.pop(key, None)
+        return len(self.data.pop(key, b""))
 
     @contextmanager
     def file(self, key: str) -> Iterator[Path]:
@@ -305,6 +327,7 @@ class MemoryVault:
         scanner: Scanner | None = None,
         serving: Serving | None = None,
         faces: FaceAnalyzer | None = None,
+        people: Callable[..., KeptFaces | CollectedFaces] = KeptFaces,
     ) -> None:
         self.settings = Settings(Path("nowhere"), owner, 1, serving=serving or Serving())
         self.clock = clock or Clock(step_ms=1)
@@ -313,7 +336,8 @@ class MemoryVault:
         self.checkpoints = SqliteCheckpoints(":memory:")
         self.queue = SqliteQueue(":memory:", clock=self.clock.seconds)
         self.blobs = MemoryBlobs()
-        self.store = EventStore(self.commits, self.blobs, EventCodec(), self.clock)
+        self.keys = SqliteKeys(":memory:")
+        self.store = EventStore(self.commits, self.blobs, EventCodec(keys=self.keys), self.clock)
         self.generations = Generations(self.views, self.checkpoints, projections, self.clock)
         self.parking = Parking(self.checkpoints, self.clock)
         self.projector = Projector(self.store, self.views, self.generations, self.parking)
@@ -324,7 +348,7 @@ class MemoryVault:
         self.media = FakeMediaEngine()
         self.scratch = Path(tempfile.mkdtemp(prefix="photovault-test-"))
         self.lookalikes = IndexedLookalikes(self.store, self.views, self.checkpoints, self.clock)
-        self.people = KeptFaces(self.store, self.views, self.checkpoints, self.blobs, self.clock)  # type: ignore[arg-type]
+        self.people = people(self.store, self.views, self.checkpoints, self.blobs, self.clock)
         self.ports = Ports(
             self.store,
             self.blobs,  # type: ignore[arg-type]
@@ -335,7 +359,9 @@ class MemoryVault:
             geocoder=GEOCODER,
             scanner=scanner or NoScanner(),
             serving=self.settings.serving,
-            recognises=Recognition(faces=faces, people=self.people),
+            recognises=Recognition(
+                faces=self.people if isinstance(self.people, CollectedFaces) else faces, people=self.people
+            ),
         )
         self.worker = Worker(steps, self.ports, self.clock)
         self.mail, self.phone = MemoryNotifier("mail"), MemoryNotifier("texts")
@@ -349,6 +375,14 @@ class MemoryVault:
             return self.generations.active(name)[1]
         return self.generations.projection(name).table(generation)
 
+    def owners(self) -> list[str]:
+        """Everybody who has photos here."""
+        return [owner for owner in self.commits.owners() if owner != VAULT_OWNER]
+
+    def abandoned_uploads(self, *, dry: bool) -> tuple[int, int]:
+        """There are none in memory."""
+        return 0, 0
+
     def locate(self, blob: str) -> str:
         """Where a blob would be."""
         return f"blobs/{blob}"
@@ -359,7 +393,7 @@ class MemoryVault:
 
     def close(self) -> None:
         """Close what is open."""
-        for part in (self.commits, self.views, self.checkpoints, self.queue):
+        for part in (self.commits, self.keys, self.views, self.checkpoints, self.queue):
             part.close()
         shutil.rmtree(self.scratch, ignore_errors=True)
 

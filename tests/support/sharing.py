@@ -61,7 +61,7 @@ def cookie_of(answer: dict[str, Any]) -> str:
 
 
 def same_however_delivered(vault: Any, *names: str) -> None:
-    """The live rows of these views are what any delivery of the history gives, and what a fresh fold says."""
+    """The live rows of these views are what any delivery gives, and what a fresh fold says (laws 1, 2)."""
     commits = vault.everything()
     for name in names:
         projection, table = vault.generations.active(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from domain.pipeline import PIPELINE
 from tests.support.template_reading import (
@@ -74,6 +75,16 @@ NEEDS: Mapping[str, Mapping[str, str]] = {
         "dynamodb:GetItem": "CheckpointTable",
         "sqs:SendMessage": "DuplicatesDeadLetters",
     },
+    "faces": {"dynamodb:GetItem": "CheckpointTable", "dynamodb:PutItem": "EventTable", "s3:PutObject": "DerivedBucket"},
+    "identify": {
+        "dynamodb:GetItem": "CheckpointTable",
+        "dynamodb:UpdateItem": "CheckpointTable",
+        "dynamodb:BatchGetItem": "FacesView",
+        "dynamodb:Query": "FacesView",
+        "dynamodb:PutItem": "EventTable",
+        "s3:PutObject": "DerivedBucket",
+        "sqs:SendMessage": "IdentifyDeadLetters",
+    },
     "replay-plan": {
         "dynamodb:CreateTable": "GalleryView",
         "dynamodb:DeleteTable": "GalleryView",
@@ -93,6 +104,12 @@ NEEDS: Mapping[str, Mapping[str, str]] = {
         "sqs:GetQueueAttributes": "MetadataDeadLetters",
         "s3:PutObject": "ArchiveBucket",
     },
+    "upkeep": {
+        "s3:DeleteObjectVersion": "OriginalsBucket",
+        "dynamodb:UpdateItem": "KeyTable",
+        "dynamodb:PutItem": "EventTable",
+        "s3:ListBucketVersions": "DerivedBucket",
+    },
     "seal": {"s3:ListBucket": "ArchiveBucket", "dynamodb:PutItem": "EventTable"},
     "memories": {
         "s3:ListBucket": "OriginalsBucket",
@@ -101,6 +118,13 @@ NEEDS: Mapping[str, Mapping[str, str]] = {
         "dynamodb:BatchGetItem": "MemoriesView",
         "dynamodb:UpdateItem": "CheckpointTable",
         "s3:PutObject": "DerivedBucket",
+    },
+    "cluster": {
+        "dynamodb:PutItem": "EventTable",
+        "dynamodb:Query": "FacesView",
+        "dynamodb:BatchGetItem": "FacesView",
+        "dynamodb:UpdateItem": "CheckpointTable",
+        "s3:GetObject": "DerivedBucket",
     },
     "notify": {
         "dynamodb:PutItem": "EventTable",
@@ -119,7 +143,18 @@ NEEDS: Mapping[str, Mapping[str, str]] = {
 }
 """What each function can't do without: action -> the resource (its logical id, or attribute)."""
 
-APPENDERS = {"intake", *(step.name for step in PIPELINE), "reconcile", "seal", "relay", "notify", "memories", "api"}
+APPENDERS = {
+    "intake",
+    *(step.name for step in PIPELINE),
+    "reconcile",
+    "seal",
+    "cluster",
+    "upkeep",
+    "relay",
+    "notify",
+    "memories",
+    "api",
+}
 """Functions that append events; no other may put into the event table."""
 
 
@@ -160,6 +195,52 @@ def history_is_append_only(template: Template) -> list[str]:
         if changes := {f"dynamodb:{action}" for action in CHANGES_OF_EVENTS} & permitted:
             found.append(f"{logical} is allowed {', '.join(sorted(changes))} on the event table")
     return found
+
+
+KEYS_TO_FACES: Mapping[str, Mapping[str, set[str]]] = {
+    "faces": {"dynamodb:GetItem": {"face-key"}},
+    "identify": {
+        "dynamodb:GetItem": {"face-key", "face-index", "projection"},
+        "dynamodb:UpdateItem": {"face-index"},
+        "dynamodb:DeleteItem": {"face-index"},
+    },
+}
+"""Functions that open vectors of faces, and the kinds of documents that each may read or change."""
+
+_OPENS = {"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem"}
+_OPENS |= {"dynamodb:DeleteItem", "dynamodb:BatchWriteItem"}
+
+
+def faces_stay_sealed(template: Template) -> list[str]:
+    """Keys to faces are read by two functions, by their partition key; every other role is denied them."""
+    table = resolved(template, {"Fn::GetAtt": ["CheckpointTable", "Arn"]})
+    found = []
+    for logical, name, own in functions(template):
+        role = role_of(template, own)
+        if name not in KEYS_TO_FACES:
+            if not _denies_keys(template, role, table):
+                found.append(f"{logical}: its role does not deny the keys to faces")
+            continue
+        given: dict[str, set[str]] = {}
+        for statement in statements(role):
+            if any(reaches(arn, table) for arn in resources_of(template, statement)):
+                only = statement.get("Condition", {}).get("ForAllValues:StringEquals", {}).get("dynamodb:LeadingKeys")
+                for action in (each for each in actions(statement) if each.startswith("dynamodb:")):
+                    given.setdefault(action, set()).update(listed(only) if only else {"*"})
+        if given != KEYS_TO_FACES[name]:
+            found.append(f"{logical}: of the documents it may {given}, not {KEYS_TO_FACES[name]}")
+    return found
+
+
+def _denies_keys(template: Template, role: Mapping[str, Any], table: str) -> bool:
+    denied: set[str] = set()
+    for policy in listed(role.get("Properties", {}).get("ManagedPolicyArns", ())):
+        target = template["Resources"].get(policy.get("Ref") if isinstance(policy, dict) else None, {})
+        for statement in statements(target):
+            keys = statement.get("Condition", {}).get("ForAnyValue:StringLike", {}).get("dynamodb:LeadingKeys")
+            if statement["Effect"] == "Deny" and table in resources_of(template, statement) and keys == ["face-*"]:
+                denied |= set(actions(statement))
+    return denied >= _OPENS
 
 
 def _originals(template: Template) -> Iterator[str]:

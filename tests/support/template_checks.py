@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from domain.pipeline import PIPELINE
-from tests.support.template_access import history_is_append_only, policies
+from tests.support.template_access import faces_stay_sealed, history_is_append_only, policies
 from tests.support.template_operations import alarms, api, state_machine
 from tests.support.template_reading import ENVIRONMENT, Template, functions, of_type, resolved
 from tests.support.template_resources import buckets, queue_times, step_queues, table_definitions, upload_path
@@ -29,8 +29,10 @@ HANDLERS = {
     "replay-finish": "handlers.replay.finish",
     "reconcile": "handlers.reconcile.handler",
     "seal": "handlers.seal.handler",
+    "cluster": "handlers.cluster.handler",
     "notify": "handlers.notify.handler",
     "memories": "handlers.memories.handler",
+    "upkeep": "handlers.upkeep.handler",
     "api": "handlers.api.handler",
 }
 _PUBLIC = {"PHOTOVAULT_PUBLIC_URL": "https://<HttpApi>.execute-api.us-east-1.amazonaws.com"}
@@ -53,6 +55,7 @@ def check(template: Template, root: Path = ROOT) -> list[str]:
     for rule in (handlers, environments, policies, history_is_append_only, failure_paths, event_sources, log_groups):
         found += rule(template)
     for rule in (
+        faces_stay_sealed,
         table_definitions,
         step_queues,
         queue_times,

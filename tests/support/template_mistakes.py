@@ -55,6 +55,10 @@ SEEN_BY_CHECKS: dict[str, Mistake] = {
         "dynamodb:UpdateItem"
     ),
     "a role without the deny": lambda t: _properties(t, "IntakeRole").update(ManagedPolicyArns=[]),
+    "a role without the deny of keys to faces": lambda t: _properties(t, "TagsRole")["ManagedPolicyArns"].pop(),
+    "a function of faces that may read any document": lambda t: _statement(t, "FacesRole", "ReadDocuments").pop(
+        "Condition"
+    ),
     "a reader that may append": lambda t: _statement(t, "ApiRole", "ReadEvents").update(
         Action=["dynamodb:Query", "dynamodb:PutItem"]
     ),

@@ -72,8 +72,6 @@ def _rights(template: Template) -> Iterator[str]:
         wanted = SEARCHING.get(name, set())
         if ("PHOTOVAULT_OPENSEARCH" in own["Environment"]["Variables"]) != bool(wanted):
             yield f"{logical}: it is told of OpenSearch, or it is not, and the code says otherwise"
-        if wanted and {"Ref": "SearchLayer"} not in own["Layers"]:
-            yield f"{logical} has no client for OpenSearch"
         held = list(_allowed(template, own["Role"]["Fn::GetAtt"][0]))
         may = {(a, path) for a, path in _EVERY if any(a == b and reaches(p, _DOMAIN + path) for b, p in held)}
         if missing := wanted - may:

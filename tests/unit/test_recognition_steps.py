@@ -83,6 +83,41 @@ def events(vault: MemoryVault, kind: type, step: str | None = None) -> list[Any]
     return [event for event in found if step is None or event.run.step == step]
 
 
+class Asked:
+    """`Recognises` that notes what it was asked for."""
+
+    def __init__(self, vault: MemoryVault) -> None:
+        self.names: set[str] = set()
+        self._has = vault.ports.recognises
+
+    def __getattr__(self, name: str) -> Any:
+        self.names.add(name)
+        return getattr(self._has, name)
+
+
+class TestMadeWhenAsked:
+    @pytest.mark.parametrize(
+        ("step", "asked"),
+        [
+            ("validate", set()),
+            ("metadata", set()),
+            ("renditions", set()),
+            ("duplicates", set()),
+            ("tags", {"tagger"}),
+            ("moderation", {"moderator"}),
+            ("faces", {"people"}),  # and no model before the owner has agreed
+        ],
+    )
+    def test_a_step_makes_no_more_than_it_uses(self, vault: MemoryVault, step: str, asked: set[str]) -> None:
+        notes = Asked(vault)
+        noting = Worker(STEP_FUNCTIONS, structs.replace(vault.ports, recognises=notes), vault.clock)
+        other = vault.worker
+        vault.worker = type("One", (), {"handle": lambda _, d: (noting if d.queue == step else other).handle(d)})()
+        photo(vault)
+        work(vault)
+        assert notes.names == asked
+
+
 class TestTags:
     def test_without_a_model_the_step_is_skipped_and_says_how_to_change_that(self, vault: MemoryVault) -> None:
         photo(vault)

@@ -33,6 +33,7 @@ RULES: list[Rule] = [
     template_checks.log_groups,
     template_access.policies,
     template_access.history_is_append_only,
+    template_access.faces_stay_sealed,
     template_resources.table_definitions,
     template_resources.step_queues,
     template_resources.queue_times,

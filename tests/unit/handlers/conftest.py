@@ -23,7 +23,20 @@ from steps.relay import Relay
 from steps.worker import Worker
 from tests.support.fakes import MemoryBlobs, MemoryVault
 
-MODULES = ("intake", "projector", "relay", "steps", "replay", "reconcile", "seal", "api", "shared", "notify")
+MODULES = (
+    "intake",
+    "projector",
+    "relay",
+    "steps",
+    "replay",
+    "reconcile",
+    "seal",
+    "cluster",
+    "upkeep",
+    "api",
+    "shared",
+    "notify",
+)
 
 
 class CountedBlobs(MemoryBlobs):
@@ -81,7 +94,7 @@ class FakeCloud(MemoryVault):
 
     def _rewire(self) -> None:
         """Let the store and the steps use the blobs that count."""
-        self.store = EventStore(self.commits, self.blobs, EventCodec(), self.clock)
+        self.store = EventStore(self.commits, self.blobs, EventCodec(keys=self.keys), self.clock)
         self.projector = Projector(self.store, self.views, self.generations, self.parking)
         self.relay = Relay(self.store, self.queue, self.parking)
         self.lookalikes = IndexedLookalikes(self.store, self.views, self.checkpoints, self.clock)

@@ -12,6 +12,7 @@ from photovault.aws.cloud import CloudSettings, is_owner
 ENVIRONMENT = {
     "EVENTS_TABLE": "e",
     "CHECKPOINTS_TABLE": "c",
+    "KEYS_TABLE": "k",
     "VIEWS_PREFIX": "v-",
     "QUEUES_PREFIX": "q-",
     "ORIGINALS_BUCKET": "o",

@@ -56,7 +56,8 @@ def detected() -> list[Event]:
 
 def test_every_view_of_assets_follows_the_trash_but_the_two_that_must_not() -> None:
     of_assets = {p.name for p in PROJECTIONS if p.category == "asset"}
-    assert of_assets - {p.name for p in FOLLOWERS} == {"files", "processing"}
+    assert of_assets == {p.name for p in FOLLOWERS}
+    assert {p.name for p in FOLLOWERS if not p.follows_trash} == {"files", "processing"}
 
 
 class TestGallery:

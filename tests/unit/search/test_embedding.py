@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import random
+import struct
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import msgspec
 import pytest
 
 from domain.asset import begin, fold
-from domain.embedding import combined, weighted_texts
+from domain.embedding import SKETCH, combined, sketched, weighted_texts
 from domain.events import AssetEmbedded, AssetTagged, ReprocessRequested, StepSkipped
 from domain.recognition import Box, ModelUse, Recognised, Tag
 from steps import Recognition
@@ -161,3 +163,18 @@ def test_without_a_tagger_a_caption_alone_is_embedded() -> None:
         _xmp(vault, "Grandma")
         assert texts.asked == ["Grandma"]
         assert len(_embedded(vault)) == 1
+
+
+def test_a_sketch_keeps_what_is_alike_near_and_the_rest_apart() -> None:
+    def vector(seed: int, shift: float = 0.0) -> bytes:
+        dice, other = random.Random(seed), random.Random(99)
+        return struct.pack("<1280e", *(max(0.0, dice.gauss(0, 1)) + shift * other.random() for _ in range(1280)))
+
+    def cosine(a: bytes, b: bytes) -> float:
+        return sum(x * y for x, y in zip(*(struct.unpack(f"<{SKETCH}e", each) for each in (a, b)), strict=True))
+
+    first, similar, different = (sketched(each) for each in (vector(1), vector(1, 0.3), vector(2)))
+    assert len(first) == 2 * SKETCH
+    assert cosine(first, first) == pytest.approx(1, abs=0.01)
+    assert cosine(first, similar) > 0.9
+    assert cosine(first, different) < 0.6
