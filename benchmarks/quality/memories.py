@@ -33,6 +33,7 @@ from msgspec import Struct
 from adapters.ml.density import density_clusters
 from domain.habits import Day, Rhythm, Track, bases_and_spots, day_of, digest, quiet_days, rhythm_of
 from domain.occasions import Habits, occasions
+from photovault.remembering import places_by
 
 STYLES = {"sparse": 0.3, "steady": 1.0, "heavy": 5.0}
 _DAY = 86_400.0
@@ -266,14 +267,7 @@ def habits_of(track: Track) -> tuple[Habits, list[Day]]:
     by_year: dict[int, list[Day]] = defaultdict(list)
     for each in days:
         by_year[1970 + int(each.day / 365.2425)].append(each)
-    bases, _ = bases_and_spots(
-        days,
-        lambda rows, *, least, epsilon: (
-            density_clusters(
-                rows, metric="haversine", min_cluster_size=least, min_samples=least, epsilon=epsilon
-            ).labels
-        ),
-    )
+    bases, _ = bases_and_spots(days, places_by(density_clusters))
     usual = rhythm_of(days, Rhythm(quiet_days=quiet_days(days, bases)))
     return Habits(bases, {year: rhythm_of(some, usual) for year, some in by_year.items()}, usual), days
 
