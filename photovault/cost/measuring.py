@@ -68,6 +68,7 @@ _STARTS = {
     "api": "import handlers.api",
     "reconcile": "import handlers.reconcile",
     "seal": "import handlers.seal",
+    "upkeep": "import handlers.upkeep",
 }
 """What each function imports before its first answer."""
 
