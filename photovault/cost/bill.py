@@ -233,9 +233,7 @@ def _scheduled(name: str, runs: int, load: Load, measured: Measured) -> Usage:
         archived = load.images * measured.per_image.commits + load.videos * measured.per_video.commits
         usage.s3_gets = archived
         usage.s3_puts = usage.wcu = usage.db_requests = runs
-    if (
-        name == "upkeep"
-    ):  # a pass over the history (half an RCU a 4 KB), a part of the store listed, a share read
+    if name == "upkeep":  # a pass over the history (half an RCU a 4 KB), a part of the store listed, a share read
         stream = -(-max(measured.per_image.event_bytes, measured.per_video.event_bytes) // 4096)
         usage.rcu = runs * objects * (stream * 1.5)  # the scrub and the doctor read some streams once more
         usage.db_requests = runs * (objects * stream / 256 + 50)

@@ -99,7 +99,7 @@ NEEDS: Mapping[str, Mapping[str, str]] = {
 }
 """What each function can't do without: action -> the resource (its logical id, or attribute)."""
 
-APPENDERS = {"intake", *(step.name for step in PIPELINE), "reconcile", "seal", "upkeep"}
+APPENDERS = {"intake", *(step.name for step in PIPELINE), "reconcile", "seal", "upkeep", "api"}
 """Functions that append events; no other may put into the event table."""
 
 
