@@ -6,9 +6,8 @@ known, and the pairwise F1 of what is found in it.
 
 A library is made by one seed alone: a household with one or two home bases (one of them moves, one family lives beside
 180 degrees, one near the pole), work, parents who are visited every few weeks, ordinary days, silent weeks, cameras
-without GPS, positions that jump, clocks that are set wrong on journeys, and pictures on the evening before and the
-morning after each occasion. `--style` is how much the owner photographs: sparse (about 1,000 pictures a year), steady
-(2,000) or heavy (6,000).
+without GPS, positions that jump, and pictures at home on the day of an occasion. `--style` is how much the owner
+photographs: sparse (about 1,000 pictures a year), steady (2,000) or heavy (6,000).
 
 A pair of pictures that the truth holds in one occasion, and the finder too, is right. F1 is over all pairs; `found` is
 the share of true occasions for which one found occasion has a pairwise F1 of at least 0.95 with it. The seeds 1 to 5
