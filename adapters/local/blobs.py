@@ -62,9 +62,12 @@ class FileBlobStore:
             with path.open("rb") as file:
                 key = hashlib.file_digest(file, "sha256").hexdigest()
                 os.fsync(file.fileno())
-            keys.append(key)
             place = self.path(key)
-            if place.exists():
+            again = key in keys  # one asset's own: small pictures are the same in several sizes
+            keys.append(key)
+            if again:
+                path.unlink()
+            elif place.exists():
                 self._mark_shared(key)
                 path.unlink()
             elif path.stat().st_dev == self.temporary.stat().st_dev:
