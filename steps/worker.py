@@ -6,6 +6,7 @@ message may come twice, late or for nothing.
 
 from __future__ import annotations
 
+import resource
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -71,10 +72,11 @@ class Worker:
 
     def _attempt(self, asset: Asset, loaded: Loaded, attempt: Attempt) -> Verdict:
         started, cpu = time.perf_counter(), self._cpu_seconds()
+        self._ports.media.peak_bytes()  # what another run on this thread left
 
         def run() -> StepRun:
             duration_ms = round((time.perf_counter() - started) * 1000)
-            return attempt.run(duration_ms, round((self._cpu_seconds() - cpu) * 1000))
+            return attempt.run(duration_ms, round((self._cpu_seconds() - cpu) * 1000), self._peak_mb())
 
         try:
             found = self._steps[attempt.step.name](asset, attempt, self._ports)
@@ -122,3 +124,9 @@ class Worker:
 
     def _cpu_seconds(self) -> float:
         return time.thread_time() + self._ports.media.cpu_seconds()
+
+    def _peak_mb(self) -> int:
+        """An upper bound: this process's peak so far, which on AWS is that of one step's runs in one container, and the
+        decoder's peak in this attempt."""
+        own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        return (own + self._ports.media.peak_bytes()) // 1_000_000

@@ -44,6 +44,7 @@ from domain.ports import (
 )
 from domain.scanning import NoScanner, Serving
 from events_schema.codec import EventCodec
+from photovault.behaviour import Recorder
 from photovault.config import MailOptions, RenditionOptions, Settings, serving_policy
 from photovault.messages import Sender
 from projections import PROJECTIONS
@@ -345,6 +346,11 @@ class Cloud:
         from photovault.lookalikes import IndexedLookalikes
 
         return IndexedLookalikes(self.store, self.views, self.checkpoints, self.clock, threads=16)
+
+    @cached_property
+    def behaviour(self) -> Recorder:
+        """Notes what owners look at, of those who agreed."""
+        return Recorder(self)
 
     @cached_property
     def sender(self) -> Sender:

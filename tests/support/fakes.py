@@ -216,6 +216,10 @@ class FakeMediaEngine:
         """It costs nothing."""
         return 0.0
 
+    def peak_bytes(self) -> int:
+        """It holds nothing."""
+        return 0
+
     def close(self) -> None:
         """Nothing runs."""
 
