@@ -12,7 +12,7 @@ from typing import Any
 
 from benchmarks.measuring import Row, in_turn, row
 
-HANDLERS = ("api", "intake", "projector", "relay", "steps", "replay", "reconcile", "seal")
+HANDLERS = ("api", "intake", "projector", "relay", "steps", "replay", "reconcile", "seal", "cluster")
 _GOAL = 1.3  # the API's import at most so many times botocore's
 _BOTOCORE = "import botocore.session; botocore.session.get_session().create_client('dynamodb')"
 _CLIENT = "import handlers.api; from adapters.aws.connection import Aws; Aws().dynamodb"

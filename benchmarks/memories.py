@@ -101,8 +101,8 @@ def _look(vault: Vault) -> tuple[Made, float]:
 def say(size: int, what: str, made: Made, seconds: float) -> None:
     """One line."""
     print(
-        f"{size:>9,} pictures, {what:<18} {made.changed:>9,} changed, {made.read:>9,} rows read, {made.created:>5} made, "
-        f"{made.revised:>3} revised, {made.retired:>3} retired, {seconds:8.1f} s",
+        f"{size:>9,} pictures, {what:<18} {made.changed:>9,} changed, {made.read:>9,} rows read, "
+        f"{made.created:>5} made, {made.revised:>3} revised, {made.retired:>3} retired, {seconds:8.1f} s",
         flush=True,
     )
 

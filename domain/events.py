@@ -667,7 +667,12 @@ class FacesDetected(Outcome, frozen=True, kw_only=True):
 
     faces: Annotated[tuple[Face, ...], _doc("From left to right.", max_length=500)] = ()
     sealed: Annotated[
-        BlobKey | None, _doc("Blob with all vectors: AES-256-GCM over 128 float32 a face, little-endian.")
+        BlobKey | None,
+        _doc(
+            "Blob with what tells the faces apart: AES-256-GCM over 128 float32 a face, little-endian; of faces in a "
+            "Rekognition collection over the FaceId, 16 bytes a face, zeros where it took none. ExternalImageId is the "
+            "asset's id."
+        ),
     ] = None
     key: SealKey | None = None
     models: Annotated[tuple[ModelUse, ...], _doc("The models that were asked.")] = ()
@@ -684,6 +689,7 @@ class FacesIdentified(Outcome, frozen=True, kw_only=True):
     founded: Annotated[int, _doc("Faces that founded a person.", ge=0)] = 0
     unknown: Annotated[int, _doc("Faces that stay without a person for now.", ge=0)] = 0
     notes: Notes = ()
+    models: Annotated[tuple[ModelUse, ...], _doc("The service that was asked who is near; none: this vault.")] = ()
 
 
 class FaceAssigned(Event, frozen=True, kw_only=True):
@@ -698,7 +704,13 @@ class FaceAssigned(Event, frozen=True, kw_only=True):
         Literal["nearest", "founded", "cluster", "person"],
         _doc("How it was decided; `person`: somebody said so."),
     ]
-    distance: Annotated[float, _doc("Euclidean distance to the nearest face of the person.", ge=0)] | None = None
+    distance: (
+        Annotated[
+            float,
+            _doc("Euclidean distance to the nearest face of the person; by Rekognition (100 - similarity) / 20.", ge=0),
+        ]
+        | None
+    ) = None
 
 
 class FaceUnassigned(Event, frozen=True, kw_only=True):

@@ -15,9 +15,12 @@ from domain.recognition import Box, ModelUse
 
 __all__ = [
     "DIMENSIONS",
+    "VECTOR_BYTES",
     "Face",
     "FaceAnalyzer",
     "FoundFace",
+    "Look",
+    "Looked",
     "Point",
     "doubts",
     "frontality",
@@ -25,6 +28,9 @@ __all__ = [
 
 DIMENSIONS = 128
 """Numbers in a face's vector."""
+
+VECTOR_BYTES = DIMENSIONS * 4
+"""Of a vector: float32."""
 
 LEAST_PIXELS = 48
 """Shorter side of a box, in a picture of 1,024: the embedding is made of 150 pixels, and below a third of that two
@@ -59,11 +65,19 @@ class Face(Struct, frozen=True, kw_only=True, gc=False):
     ]
     score: Annotated[float, Meta(description="The detector's confidence.", ge=0, le=1)]
     pixels: Annotated[int, Meta(description="Shorter side of the box in the picture that was looked at.", ge=0)]
-    sharpness: Annotated[float, Meta(description="Mean absolute Laplacian of the aligned face, 0 to 255.", ge=0)]
+    sharpness: Annotated[
+        float,
+        Meta(description="Mean absolute Laplacian of the aligned face, 0 to 255; Rekognition's own, 0 to 100.", ge=0),
+    ]
     frontality: Annotated[float, Meta(description="1 when it looks into the camera, 0 in profile.", ge=0, le=1)]
     doubts: Annotated[
         tuple[str, ...],
-        Meta(description="Why it may not found a person: `small`, `blurred`, `turned`, `unsure`; none: it may."),
+        Meta(
+            description=(
+                "Why it may not found a person: `small`, `blurred`, `turned`, `unsure`; by Rekognition also `dark` and "
+                "`closed` (its eyes); none: it may."
+            )
+        ),
     ] = ()
     eyes: Annotated[
         Annotated[float, Meta(ge=0, le=1)] | None,
@@ -72,25 +86,45 @@ class Face(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class FoundFace(Struct, frozen=True):
-    """A face together with its vector: 128 numbers as little-endian float32, 512 bytes."""
+    """A face together with what tells it apart: its vector, 128 numbers as little-endian float32, 512 bytes; or the id
+    that a collection has given to it, 16 bytes."""
 
     face: Face
     vector: bytes
 
 
+class Look(Struct, frozen=True):
+    """A picture that faces are looked for in: a JPEG of our own making, whose it is, and what the agreement is called
+    that allows it."""
+
+    owner: str
+    asset: str
+    key: str
+    picture: bytes
+    width: int
+    height: int
+
+
+class Looked(Struct, frozen=True):
+    """What was found in a picture."""
+
+    faces: Sequence[FoundFace]  # from left to right
+    models: tuple[ModelUse, ...]
+    notes: tuple[str, ...] = ()
+
+
 class FaceAnalyzer(Protocol):
     """Finds faces in our own renditions and says what tells them apart."""
 
-    @property
-    def models(self) -> Sequence[ModelUse]:
-        """The models that are asked."""
-        ...
-
-    def analyze(self, picture: bytes) -> Sequence[FoundFace]:
-        """Faces in a JPEG of our own making, from left to right.
+    def analyze(self, look: Look) -> Looked:
+        """Faces in a picture. Twice is as once.
 
         Cost:
-            About 60 ms of a processor for 1,024 pixels, and 15 ms for each face.
+            Models on this machine: about 60 ms of a processor for 1,024 pixels, and 15 ms for each face. A service: one
+            request, paid from the month's budget.
+        Raises:
+            MediaRejected: it is no picture that could be looked at.
+            ServicePaused: the month's cap is reached.
         """
         ...
 

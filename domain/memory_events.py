@@ -61,7 +61,7 @@ class MemoryCreated(Event, frozen=True, kw_only=True):
     until: _Local
     members: Annotated[_Assets, doc("All assets that belong to it.", max_length=MAX_MEMBERS)]
     pictures: _Pictures
-    cover: _Asset
+    cover: Annotated[_Asset, doc("The picture that stands for it.")]
     place: Annotated[str, doc("Where, in words.", max_length=200)] | None = None
 
 
@@ -86,7 +86,7 @@ class MemoryRevised(Event, frozen=True, kw_only=True):
     added: Annotated[_Assets, doc("Assets that belong to it now, too.", max_length=MAX_MEMBERS)] = ()
     removed: Annotated[_Assets, doc("Assets that belong to it no longer.", max_length=MAX_MEMBERS)] = ()
     pictures: _Pictures
-    cover: _Asset
+    cover: Annotated[_Asset, doc("The picture that stands for it.")]
     place: Annotated[str, doc("Where, in words.", max_length=200)] | None = None
 
 

@@ -20,6 +20,7 @@ from domain.events import Event, FaceAssigned, FaceRecognitionAgreed, FaceRecogn
 from domain.faces import Face
 from domain.person import MAX_HOPS as MAX_MERGES
 from domain.person import Person
+from domain.recognition import ModelUse
 
 __all__ = [
     "ALL_NEAR",
@@ -29,6 +30,7 @@ __all__ = [
     "NEIGHBOURS",
     "Choice",
     "FaceMemory",
+    "Nearest",
     "Neighbour",
     "agreement",
     "agreement_stream",
@@ -37,6 +39,7 @@ __all__ = [
     "gathered",
     "person_id",
     "same_as",
+    "starred",
 ]
 
 NEAR = 0.5
@@ -78,8 +81,25 @@ class Choice(Struct, frozen=True):
     distance: float
 
 
+class Nearest(Struct, frozen=True):
+    """What a search has found."""
+
+    faces: Sequence[Sequence[Neighbour]]  # for each face that was asked for, nearest first
+    models: tuple[ModelUse, ...] = ()  # who was asked, and what all of it cost; none: nobody outside
+
+
 class FaceMemory(Protocol):
-    """An owner's agreement, key, and faces by nearness. What one owner has, no other owner meets."""
+    """An owner's agreement, key, and faces by nearness. What one owner has, no other owner meets.
+
+    Attributes:
+        size: bytes that tell one face apart. What was sealed in another size was found by another recogniser, and is
+            compared with nothing.
+        growth: share by which an owner's faces must have grown before those that are nobody's are looked at again
+            unasked: 0 where a look costs nothing.
+    """
+
+    size: int
+    growth: float
 
     def key(self, owner: str) -> str | None:
         """Id of the key in force; None when the owner has not agreed. Cost: one load of a short stream."""
@@ -97,11 +117,13 @@ class FaceMemory(Protocol):
         """Held from a search to `remember` by the threads of a process; between processes `remember` decides."""
         ...
 
-    def near(self, owner: str, asset: str, vectors: bytes) -> Sequence[Sequence[Neighbour]]:
-        """For each vector the nearest known faces of other assets, nearest first, none farther than `FAR`.
+    def near(self, owner: str, asset: str, vectors: bytes) -> Nearest:
+        """For each face of an asset the nearest known faces of other assets, none farther than `FAR`.
 
         Raises:
             ViewUnavailable: the view that says which faces there are is not built.
+            NotFound: a face is not known any more, so that nothing can be near to it.
+            ServicePaused: the month's cap is reached.
         """
         ...
 
@@ -109,6 +131,15 @@ class FaceMemory(Protocol):
         """From now on the faces of an asset are found by every process's `near`. False, and nothing changed, when
         another process has remembered something since the last `near`: what it decided may be what was missing here,
         as two new faces of one stranger must not found two persons."""
+        ...
+
+    def erase(self, owner: str, asset: str) -> None:
+        """No face of an asset is found by `near` any more. For an asset that is to be forgotten alone."""
+        ...
+
+    def tidy(self, owner: str) -> int:
+        """Drop what no recorded detection names (an attempt that was not recorded, faces that were found anew); how
+        many faces that were. Nothing where nothing is kept outside."""
         ...
 
     def person(self, owner: str, person: str) -> Person:
@@ -207,6 +238,35 @@ def gathered(
         if len(kept) >= least:
             found.append(kept)
     return found
+
+
+def starred(near: Sequence[Mapping[int, float]], assets: Sequence[str], least: int) -> list[list[int]]:
+    """Groups as `gathered` makes them, where only distances are known: a face with the most faces near to it and those,
+    then the same of what is left.
+
+    Args:
+        near: for each face the others (by place) and how far they are.
+    """
+    left = set(range(len(near)))
+    found: list[list[int]] = []
+    while left:
+        stars = {place: _star(place, near[place], assets, left) for place in sorted(left)}
+        middle = min(left, key=lambda place: (-len(stars[place]), place))
+        if len(stars[middle]) < least:
+            return found
+        found.append(stars[middle])
+        left -= set(stars[middle])
+    return found
+
+
+def _star(middle: int, near: Mapping[int, float], assets: Sequence[str], left: Collection[int]) -> list[int]:
+    """A face with the nearest others, one a picture."""
+    kept, seen = [middle], {assets[middle]}
+    for place, distance in sorted(near.items(), key=lambda each: (each[1], each[0])):
+        if place in left and distance <= NEAR and assets[place] not in seen:
+            kept.append(place)
+            seen.add(assets[place])
+    return kept
 
 
 def same_as(person: str, near: Sequence[Sequence[Neighbour]]) -> str | None:

@@ -69,10 +69,10 @@ PIPELINE: tuple[Step, ...] = (
     Step(name="video", version=1, follows={FileValidated: VIDEOS}, lease_seconds=180.0),
     Step(name="fingerprint", version=1, follows={RenditionsGenerated: ALL_KINDS}, lease_seconds=600.0),
     Step(name="duplicates", version=1, follows={FingerprintComputed: ALL_KINDS}, max_attempts=9),  # waits for a replay
-    Step(name="tags", version=1, follows={RenditionsGenerated: ALL_KINDS}),
-    Step(name="moderation", version=1, follows={RenditionsGenerated: ALL_KINDS}),
+    Step(name="tags", version=2, follows={RenditionsGenerated: ALL_KINDS}),
+    Step(name="moderation", version=2, follows={RenditionsGenerated: ALL_KINDS}),
     Step(name="embed", version=1, follows={AssetTagged: ALL_KINDS, MetadataExtracted: ALL_KINDS}, wants=_has_words),
-    Step(name="faces", version=1, follows={RenditionsGenerated: ALL_KINDS}),
+    Step(name="faces", version=2, follows={RenditionsGenerated: ALL_KINDS}),
     Step(name="identify", version=1, follows={FacesDetected: ALL_KINDS}, max_attempts=9),  # waits for a replay
     Step(name="transcode", version=1, follows={VideoAnalyzed: VIDEOS}),
     Step(name="encode", version=1, follows={TranscodePlanned: VIDEOS}, parallel=True, lease_seconds=890.0),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from msgspec import Struct
 
@@ -483,6 +483,7 @@ class SearchIndex(Protocol):
         query: Query,
         *,
         vector: Sequence[float] | None = None,
+        least: float | None = None,
         only: Collection[str] | None = None,
         limit: int = 50,
         cursor: str | None = None,
@@ -492,6 +493,7 @@ class SearchIndex(Protocol):
         is given; without either, the newest first.
 
         Args:
+            least: cosine from which a vector is near; None: the index's own, for words.
             only: assets that may be found at all, besides the filters; None: all.
             explain: say which field of a hit has which word.
         Raises:
@@ -515,6 +517,21 @@ class TextEmbedder(Protocol):
 
     def embed(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
         """A vector of length 1 for each text."""
+        ...
+
+
+@runtime_checkable
+class PictureEmbedder(TextEmbedder, Protocol):
+    """One that puts pictures and words into one space: a picture's own vector stands in for its words."""
+
+    @property
+    def least(self) -> float:
+        """Cosine of a question and a picture from which the picture is found."""
+        ...
+
+    def see(self, picture: Path) -> Sequence[float]:
+        """A JPEG's vector, of length 1."""
+        ...
 
 
 # --- messages --------------------------------------------------------------------------------------------------------

@@ -9,13 +9,16 @@ from msgspec import Struct
 
 from domain.commits import VAULT_OWNER, stream_name
 
-__all__ = ["TRASH_KEPT", "UNUSED_KEPT", "Finding", "Level", "stream_of", "worst"]
+__all__ = ["TRASH_KEPT", "UNUSED_KEPT", "WITH_TRASH", "Finding", "Level", "stream_of", "worst"]
 
 TRASH_KEPT = timedelta(days=30)
 """How long something may lie in the trash."""
 
 UNUSED_KEPT = timedelta(days=7)
 """How long a blob that nothing names, or a generation that nobody reads, is kept: its writer may not be done yet."""
+
+WITH_TRASH = "with-trash"
+"""Kind of the documents that name owners who ever put something into their trash."""
 
 Level: TypeAlias = Literal["ok", "warning", "failure"]
 _WEIGHT: dict[Level, int] = {"ok": 0, "warning": 1, "failure": 2}

@@ -8,7 +8,8 @@ what it says; the bytes stay, and so does the hash over them.
 from __future__ import annotations
 
 import os
-from base64 import b64decode, b64encode
+from base64 import b64encode
+from binascii import a2b_base64
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, get_type_hints
 
@@ -41,7 +42,7 @@ class Sealing:
         self._keys = keys
         self._personal = frozenset(cls for cls in events if cls.PERSONAL)
         self._decode = {cls: msgspec.json.Decoder(_fields_of(cls)).decode for cls in self._personal}
-        self._last: tuple[bytes, AESGCM] | None = None
+        self._last: tuple[bytes, AESGCM | None] = (b"", None)
 
     def needed(self, events: Sequence[Event]) -> bool:
         """Whether any of these has personal fields to seal."""
@@ -82,7 +83,7 @@ class Sealing:
             fields = self._decode[type(stored)](plain)
         except (KeyError, msgspec.DecodeError) as error:
             raise UnreadableEvent(f"event {event_id}: its sealed fields can't be read: {error}") from error
-        said = {name: value for name in fields.__struct_fields__ if (value := getattr(fields, name)) is not UNSET}
+        said = {name: value for name, value in structs.asdict(fields).items() if value is not UNSET}
         return structs.replace(stored, **said)
 
     def fields(
@@ -94,33 +95,41 @@ class Sealing:
         return {} if plain is None else msgspec.json.decode(plain, type=dict[str, Any])
 
     def _plain(self, commit: Commit, event_id: str, scope: str, sealed: str) -> bytes | None:
-        if self._keys is None:
-            raise UnreadableEvent(f"event {event_id}: its personal fields are sealed, and there are no keys here")
-        from cryptography.exceptions import InvalidTag
-
-        where = f"stream {commit.stream}, commit {commit.number}, event {event_id}"
         try:
-            key = self._keys.get(scope)
+            cipher = self._opener(scope)
+            if cipher is None:
+                return None
+            raw = a2b_base64(sealed)
+            return cipher.decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], _bound(scope, event_id))
         except NotFound as error:
-            raise UnreadableEvent(f"{where}: {error}") from error
+            raise UnreadableEvent(f"{_where(commit, event_id)}: {error}") from error
+        except ValueError as error:
+            raise UnreadableEvent(f"{_where(commit, event_id)}: its sealed fields were changed: {error}") from error
+        except Exception as error:  # InvalidTag, of a library that is loaded only where something is sealed
+            what = "its personal fields were not sealed with this key, or changed"
+            raise UnreadableEvent(f"{_where(commit, event_id)}: {what}") from error
+
+    def _opener(self, scope: str) -> AESGCM | None:
+        """The cipher of a scope; None when its key is destroyed. Neighbours in a history have the same one."""
+        if self._keys is None:
+            raise NotFound("its personal fields are sealed, and there are no keys here")
+        key = self._keys.get(scope)
         if key is None:
             return None
-        try:
-            raw = b64decode(sealed, validate=True)
-            return self._cipher(key).decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], _bound(scope, event_id))
-        except (ValueError, InvalidTag) as error:
-            raise UnreadableEvent(f"{where}: its personal fields were not sealed with this key, or changed") from error
+        known, cipher = self._last
+        if known is not key:
+            cipher = self._cipher(key)
+            self._last = (key, cipher)
+        return cipher
 
     def _cipher(self, key: bytes) -> AESGCM:
-        """Neighbours in a history have the same key."""
-        last = self._last
-        if last is not None and last[0] == key:
-            return last[1]
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-        cipher = AESGCM(key)
-        self._last = (key, cipher)
-        return cipher
+        return AESGCM(key)
+
+
+def _where(commit: Commit, event_id: str) -> str:
+    return f"stream {commit.stream}, commit {commit.number}, event {event_id}"
 
 
 def _scope(stream: str, event: Event) -> str:

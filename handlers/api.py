@@ -24,12 +24,15 @@ from domain.notification_events import Channel
 from domain.pipeline import STEPS
 from domain.ports import SearchIndex
 from domain.query import parse
+from domain.upkeep import Finding, worst
 from handlers.observe import count, logger, observed
 from handlers.shared import masked, router
 from photovault import analytics, behaviour, contacts, sharing
+from photovault import memories as told
 from photovault.answering import answer, begun
 from photovault.auditing import life_of
 from photovault.aws.cloud import Cloud, cloud, is_owner
+from photovault.memories import KINDS, Reader
 from photovault.moments import checked_month
 from projections.notifications import Contacts
 from projections.processing import COUNTERS
@@ -59,10 +62,16 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 @app.get("/health")
 def health() -> Response[str]:
-    """The function runs and can reach its tables."""
+    """The function runs and can reach its tables; and how the doctor found the vault last: levels only, as anybody may
+    ask. `status` is `ok`, `warning` or `failure`, and a failure answers with 503."""
     vault = cloud()
     views = {name: vault.generations.registered(name).active for name in vault.generations.projections}
-    return _json({"status": "ok", "stage": vault.settings.stage, "views": views})
+    entry = vault.checkpoints.load("upkeep", "findings")
+    findings = msgspec.json.decode(entry.value, type=list[Finding]) if entry else []
+    level = worst(findings)
+    checks = {each.check: each.level for each in findings}
+    body = {"status": level, "stage": vault.settings.stage, "views": views, "checks": checks}
+    return _json(body, 503 if level == "failure" else 200)
 
 
 @app.get("/gallery")
@@ -180,6 +189,53 @@ def suggest() -> Response[str]:
     """Tags, places, cameras and keywords that begin with `q`, the most frequent first; `limit`."""
     vault, owner = cloud(), _owner()
     return _json({"items": begun(vault, _index(vault), owner, _query("q") or "", _limit())})
+
+
+@app.get("/memories")
+def memories() -> Response[str]:
+    """Trips, events, people ..., the newest first, each with its cover: `kind`, `dismissed` (yes), `since`, `until` (of
+    its beginning, local), `limit`, `cursor`."""
+    vault, owner = cloud(), _owner()
+    kind = _query("kind")
+    if kind is not None and kind not in KINDS:
+        raise InvalidInput(f"{kind!r} is not a kind of memory; there are: {', '.join(KINDS)}")
+    albums, cursor = _remembered(vault, owner).page(
+        kind=kind,
+        dismissed=_query("dismissed") == "yes",
+        since=_query("since") or "",
+        until=_query("until"),
+        limit=min(_limit(), 50),
+        cursor=_query("cursor"),
+    )
+    return _json({"items": [album.plain(whole=False) for album in albums], "cursor": cursor})
+
+
+@app.get("/memories/today")
+def this_day() -> Response[str]:
+    """This day in other years; `today`, the day by the owner's calendar."""
+    vault, owner = cloud(), _owner()
+    album = told.today(_remembered(vault, owner), _today(vault))
+    return _json(album.plain() if album else {"items": []})
+
+
+@app.get("/memories/<memory>")
+def one_memory(memory: str) -> Response[str]:
+    """A memory with its pictures."""
+    vault, owner = cloud(), _owner()
+    reader = _remembered(vault, owner)
+    return _json(reader.album(reader.state(_asset_id(memory))).plain())
+
+
+@app.put("/memories/<memory>/dismissed")
+def dismiss_memory(memory: str) -> Response[str]:
+    """Do not show it any more, whatever is added to it."""
+    return _json({"memory": memory, "changed": told.dismiss(cloud(), _owner(), _asset_id(memory))})
+
+
+@app.delete("/memories/<memory>/dismissed")
+def restore_memory(memory: str) -> Response[str]:
+    """Show it again."""
+    return _json({"memory": memory, "changed": told.restore(cloud(), _owner(), _asset_id(memory))})
 
 
 @app.post("/uploads")
@@ -359,6 +415,10 @@ def _limit() -> int:
     if not (text.isascii() and text.isdigit() and 1 <= int(text) <= _MAX_LIMIT):
         raise InvalidInput(f"limit is a number from 1 to {_MAX_LIMIT}")
     return int(text)
+
+
+def _remembered(vault: Cloud, owner: str) -> Reader:
+    return Reader(vault, owner, vault.settings.serving, _link(vault))
 
 
 def _index(vault: Cloud) -> SearchIndex:

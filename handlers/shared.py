@@ -188,7 +188,10 @@ def _redirect(to: str, cookies: list[Cookie] | None = None) -> Response[Any]:
 
 
 def _session() -> str | None:
-    for cookie in router.current_event.raw_event.get("cookies") or ():
+    """The cookie, from where API Gateway puts it (payload format 2.0), or from the header."""
+    event = router.current_event.raw_event
+    spelled = {str(name).lower(): value for name, value in (event.get("headers") or {}).items()}
+    for cookie in event.get("cookies") or str(spelled.get("cookie", "")).split(";"):
         name, _, value = str(cookie).partition("=")
         if name.strip() == _COOKIE and len(value) < 200:
             return value.strip()

@@ -36,6 +36,7 @@ _PLATFORM = "x86_64-manylinux_2_34"  # Amazon Linux 2023, which the runtime runs
 KEPT_SERVICES = {
     "dynamodb",
     "dynamodbstreams",
+    "kms",
     "lambda",
     "rekognition",
     "s3",

@@ -36,7 +36,8 @@ LAYERS: tuple[Layer, ...] = (
         "core",
         frozenset(
             {
-                *("msgspec", "argon2-cffi", "tzdata", "boto3", "pynamodb", "aws-lambda-powertools", "aws-xray-sdk"),
+                *("msgspec", "argon2-cffi", "cryptography", "tzdata", "boto3", "pynamodb"),
+                *("aws-lambda-powertools", "aws-xray-sdk"),
                 "opensearch-py",  # here, because the API has no room for one more layer
             }
         ),
@@ -61,7 +62,6 @@ LAYERS: tuple[Layer, ...] = (
         about="words to tokens",
     ),
     Layer("clusters", frozenset({"hdbscan"}), ("core", "arrays"), about="clusters of times, places and faces"),
-    Layer("sealing", frozenset({"cryptography"}), ("core",), about="AES"),
     Layer("nearest", frozenset({"usearch"}), ("core", "arrays"), about="the graph of nearest vectors"),
     Layer(
         "models-tags",

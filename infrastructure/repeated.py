@@ -24,6 +24,7 @@ _ASSUMED = (
     '{Version: "2012-10-17", Statement: [{Effect: Allow, Principal: {Service: lambda.amazonaws.com}, '
     "Action: sts:AssumeRole}]}"
 )
+_COLLECTIONS = "arn:${AWS::Partition}:rekognition:${AWS::Region}:${AWS::AccountId}:collection/photovault-${Stage}-*"
 _ORIGINALS = "arn:${AWS::Partition}:s3:::photovault-${Stage}-originals-${AWS::AccountId}-${AWS::Region}"
 
 
@@ -171,15 +172,16 @@ def _functions() -> str:
 
 def _role(step: StepShape) -> str:
     own = _logical(step.name)
-    denials = ["!Ref HistoryIsAppendOnly"]
+    managed = ["!Ref HistoryIsAppendOnly"]
     if not any(kind.startswith("face-") for kind in step.documents):
-        denials.append("!Ref FacesStaySealed")
+        managed.append("!Ref FacesStaySealed")
+    managed += ["!Ref OriginalsStay", "!Ref PersonalKeys"]
     head = f"""
 {own}Role:
   Type: AWS::IAM::Role
   Properties:
     AssumeRolePolicyDocument: {_ASSUMED}
-    ManagedPolicyArns: [{", ".join(denials)}]
+    ManagedPolicyArns: [{", ".join(managed)}]
     Policies:
       - PolicyName: {step.name}
         PolicyDocument:
@@ -287,6 +289,15 @@ def _statements(step: StepShape, own: str) -> list[str]:
               Effect: Allow
               Action: [{", ".join(f"rekognition:{action}" for action in step.asks)}]
               Resource: "*"
+            """
+        )
+    if step.collections:
+        found.append(
+            f"""
+            - Sid: AskCollections
+              Effect: Allow
+              Action: [{", ".join(f"rekognition:{action}" for action in step.collections)}]
+              Resource: !Sub {_COLLECTIONS}
             """
         )
     return found

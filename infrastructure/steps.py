@@ -28,6 +28,7 @@ class StepShape(Struct, frozen=True, kw_only=True):
     storage_why: str = ""
     originals: bool = True  # whether it reads what was uploaded
     asks: tuple[str, ...] = ()  # of Rekognition, when the configuration says so; it then keeps a budget
+    collections: tuple[str, ...] = ()  # what it asks of the stage's collections of faces, likewise
     views: tuple[str, ...] = ()  # projections whose rows it reads, and writes before it does
     reads: tuple[str, ...] = ()  # projections whose rows it reads only
     documents: Mapping[str, str] = {}  # kinds of the system's documents: `read` or `write`; of a key none else is given
@@ -172,9 +173,10 @@ new; labels come again and are remembered. 307 MB.""",
     StepShape(
         name="faces",
         about="Where faces are, and what tells them apart; only of owners who agreed",
-        layers=("arrays", "inference", "sealing", "models-faces"),
+        layers=("arrays", "inference", "models-faces"),
+        collections=("CreateCollection", "DeleteCollection", "IndexFaces"),
         originals=False,
-        documents={"face-key": "read"},
+        documents={"face-key": "read", "face-collection": "write", "budget": "write"},
         capped=False,
         cap_if=_FOLLOWING,
         memory_mb=1024,
@@ -186,10 +188,17 @@ are looked at together. Says that face recognition is off until the owner agrees
     StepShape(
         name="identify",
         about="Whose faces they are",
-        layers=("arrays", "sealing", "nearest"),
+        layers=("arrays", "nearest"),
+        collections=("SearchFaces",),
         originals=False,
         reads=("faces",),
-        documents={"face-key": "read", "face-index": "write", "projection": "read"},
+        documents={
+            "face-key": "read",
+            "face-index": "write",
+            "face-turn": "write",
+            "budget": "write",
+            "projection": "read",
+        },
         capped=False,
         cap_if=_FOLLOWING,
         memory_mb=1769,

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from msgspec import Struct, structs
 
-from domain.ports import SearchIndex, TextEmbedder, ViewStore
+from domain.ports import PictureEmbedder, SearchIndex, TextEmbedder, ViewStore
 from domain.query import Query
 from domain.scanning import Serving
 from domain.search import Found
@@ -81,7 +81,10 @@ def answer(
     vector = None
     if query.words and not lexical and vault.texts is not None:
         [vector] = vault.texts.embed([query.text])
-    found = index.search(table, owner, query, vector=vector, only=only, limit=limit, cursor=cursor, explain=explain)
+    least = vault.texts.least if vector is not None and isinstance(vault.texts, PictureEmbedder) else None
+    found = index.search(
+        table, owner, query, vector=vector, least=least, only=only, limit=limit, cursor=cursor, explain=explain
+    )
     gallery, gallery_table = vault.generations.active(Gallery.name)
     rows = vault.views.get(gallery_table, [(owner, hit.asset) for hit in found.hits])
     items = [

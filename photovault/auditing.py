@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -66,6 +66,7 @@ from domain.events import (
     VideoTranscoded,
 )
 from domain.memory_events import MemoryCreated, MemoryDismissed, MemoryRestored, MemoryRetired, MemoryRevised
+from domain.recognition import ModelUse
 from photovault.auditing_behaviour import describe_behaviour
 from photovault.auditing_sharing import describe_sharing
 
@@ -228,7 +229,8 @@ def describe(event: Event) -> str:
         case FacesDetected():
             return _noted(_faces(event), event.notes)
         case FacesIdentified():
-            return _noted(f"{event.known} known, {event.founded} new, {event.unknown} unknown", event.notes)
+            by = f"; by {_asked(event.models)}" if event.models else ""
+            return _noted(f"{event.known} known, {event.founded} new, {event.unknown} unknown{by}", event.notes)
         case FacesErased():
             return "face recognition was switched off: its faces are forgotten"
         case FaceAssigned():
@@ -316,8 +318,13 @@ def _transcoded(event: VideoTranscoded) -> str:
 
 def _faces(event: FacesDetected) -> str:
     good = sum(not face.doubts for face in event.faces)
-    models = ", ".join(f"{model.name} {model.version}" for model in event.models)
-    return f"{len(event.faces)} faces, {good} of them good; by {models}"
+    return f"{len(event.faces)} faces, {good} of them good; by {_asked(event.models)}"
+
+
+def _asked(models: Sequence[ModelUse]) -> str:
+    """Models or services by name and version, and what they cost."""
+    cost = sum(model.cost_microusd for model in models)
+    return ", ".join(f"{model.name} {model.version}" for model in models) + (f", ${cost / 1e6:.4f}" if cost else "")
 
 
 def _by(scan: Scan) -> str:
@@ -421,9 +428,7 @@ def _tagged(event: AssetTagged) -> str:
         surest[tag.name] = max(tag.confidence, surest.get(tag.name, 0.0))
     said = ", ".join(f"{name} {confidence:.0%}" for name, confidence in list(surest.items())[:8])
     more = f" and {len(surest) - 8} more" if len(surest) > 8 else ""
-    by = ", ".join(f"{model.name} {model.version}" for model in event.models)
-    cost = sum(model.cost_microusd for model in event.models)
-    return f"{said or 'nothing that is sure enough'}{more}; by {by}" + (f", ${cost / 1e6:.4f}" if cost else "")
+    return f"{said or 'nothing that is sure enough'}{more}; by {_asked(event.models)}"
 
 
 def _noted(text: str, notes: Iterable[str]) -> str:

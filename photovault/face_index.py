@@ -105,7 +105,11 @@ class FaceIndex:
         self._open = _Segment(FaceGraph(), {})  # the newest pictures
 
     def __len__(self) -> int:
-        return len(self._open.graph) + sum(len(each.graph) for each in self._segments.values())
+        found, seen = 0, set[str]()
+        for segment in (self._open, *reversed(self._segments.values())):
+            found += sum(len(segment.graph.vectors(asset)) for asset in segment.graph if asset not in seen)
+            seen |= segment.pictures.keys()
+        return found
 
     def refresh(self) -> None:
         """Know what every process has decided up to now.

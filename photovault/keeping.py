@@ -14,14 +14,12 @@ from domain.commits import Cause, derive_id
 from domain.errors import ConflictError, InvalidInput
 from domain.events import Event
 from domain.ports import Page
+from domain.upkeep import WITH_TRASH
 from photovault.vault import Vault
 from projections.gallery import TRASH, Gallery
 from projections.serving import served
 
 __all__ = ["change", "list_trash", "restore", "set_favourite", "trash", "trash_page", "trashed_ids"]
-
-WITH_TRASH = "with-trash"
-"""Kind of the documents that name owners who ever put something into their trash."""
 
 _PAGE = 1000
 

@@ -12,15 +12,20 @@ __all__ = ["embedder_of", "likely_labels_of"]
 
 
 def embedder_of(environment: Mapping[str, str] = os.environ) -> TextEmbedder | None:
-    """What turns words into vectors: the installed model; None without it, or where it can't run."""
+    """What turns words into vectors: the user's own pair for pictures and words, else the installed model; None
+    without either, or where they can't run."""
     try:
         import onnxruntime  # noqa: F401
 
+        from adapters.ml.pair import pair_in
         from adapters.ml.store import ModelStore
         from adapters.ml.text import MiniLm
     except ImportError:
         return None
 
+    own = pair_in(models_folder(environment) / "custom")
+    if own is not None:
+        return own
     return MiniLm.of(ModelStore(models_folder(environment)))
 
 

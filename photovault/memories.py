@@ -19,8 +19,8 @@ from domain.memory_events import MemoryKind
 from domain.picking import cover
 from domain.scanning import Serving
 from photovault.memory_deciding import decided
-from photovault.memory_pools import on_this_day
-from photovault.moment_reading import MomentReader, Remembering
+from photovault.moment_reading import MomentReader, Remembering, Viewed
+from photovault.this_day import on_this_day
 from projections.base import Locate
 from projections.memories import RETIRED, Memories
 from projections.serving import served
@@ -54,7 +54,7 @@ class Reader:
         Everybody's row, once; for each memory a row for each of its pictures, twice.
     """
 
-    def __init__(self, vault: Remembering, owner: str, serving: Serving, locate: Locate) -> None:
+    def __init__(self, vault: Viewed, owner: str, serving: Serving, locate: Locate) -> None:
         self._vault, self._owner, self._serving, self._locate = vault, owner, serving, locate
         self.moments = MomentReader(vault, owner, serving)
         self._memories, self._table = vault.generations.active(Memories.name)
@@ -112,6 +112,13 @@ class Reader:
             raise NotFound(f"there is no memory {ident!r}: `photovault memories list` lists those there are")
         return state
 
+    def assets(self, state: Memory) -> list[str]:
+        """Assets that a memory shows now, in order; none of one that is retired."""
+        if state.found is None or not state.live:
+            return []
+        rows = {row.moment.asset: row.moment for row in self.moments.get(state.found.pictures)}
+        return [each for each in state.found.pictures if each in rows and self.moments.may(rows[each])]
+
     def album(self, state: Memory) -> Album:
         """What of a memory may be shown; nothing of one that is retired."""
         shown = self._memories.show(state, self._locate)
@@ -157,7 +164,7 @@ def today(reader: Reader, day: date) -> Album | None:
     return album if album.items else None
 
 
-def find_memory(vault: Remembering, owner: str, text: str) -> str:
+def find_memory(vault: Viewed, owner: str, text: str) -> str:
     """The id of the owner's memory that is named by its id or the beginning of one.
 
     Raises:

@@ -1,5 +1,5 @@
-"""Memories that are known by their subject - people, themes, places, the best of months and years, this day - after
-some pictures have changed. Each pool that is touched is read and judged, and no other."""
+"""Memories that are known by their subject - people, themes, places, the best of months and years - after some
+pictures have changed. Each pool that is touched is read and judged, and no other."""
 
 from __future__ import annotations
 
@@ -12,17 +12,14 @@ import numpy as np
 from domain.commits import derive_id
 from domain.habits import DAY_BEGINS_S, DAY_S
 from domain.memory import Found
-from domain.memory_titles import day_title
 from domain.moment import Moment
-from domain.on_this_day import days_like, subject_of, widened
-from domain.picking import cover, pick_by_year
 from domain.pools import add, considered, drop, keys_of, memory_of, period_ended
 from domain.sphere import km_between
 from photovault.memory_documents import Looked, MemoryDocuments, Place
 from photovault.moment_reading import MomentReader
 from projections.moments import MomentRow
 
-__all__ = ["PoolsLook", "on_this_day"]
+__all__ = ["PoolsLook"]
 
 Tell = Callable[[str, Found | None, str], None]
 """(id, what it is now, why it is none): tells of a memory."""
@@ -111,42 +108,3 @@ def _ended(since: str, today: date) -> Iterator[str]:
     while (day.year, day.month) < (today.year, today.month):
         yield f"{day:%Y-%m}"
         day = (day.replace(day=1) + timedelta(days=31)).replace(day=1)
-
-
-def on_this_day(reader: MomentReader, day: date) -> Found | None:
-    """What earlier years have of a day; the window is opened until there is enough. None: nothing.
-
-    Cost:
-        A range of rows for each year with pictures; up to four times that for a thin day.
-    """
-    first, last = (date(1970, 1, 1) + timedelta(days=int(at // DAY_S)) for at in reader.edges())
-    years = range(first.year, min(day.year - 1, last.year + 1) + 1)
-    held: dict[int, list[Moment]] = {}
-
-    def count(around: int) -> int:
-        if around not in held:
-            held[around] = [each for year in years for each in _of_days(reader, list(days_like(day, year, around)))]
-        return len(held[around])
-
-    around = widened(count)
-    count(around)
-    moments = sorted({m.asset: m for m in held[around]}.values(), key=lambda m: (m.local or "", m.asset))
-    if not moments:
-        return None
-    chosen = pick_by_year(moments)
-    return Found(
-        kind="on_this_day",
-        subject=subject_of(day),
-        title=day_title(day, around, sorted({int((each.local or "")[:4]) for each in moments})),
-        since=moments[0].local or "",
-        until=moments[-1].local or "",
-        members=tuple(each.asset for each in moments),
-        pictures=tuple(each.asset for each in chosen),
-        cover=cover(chosen).asset,
-    )
-
-
-def _of_days(reader: MomentReader, days: Sequence[date]) -> list[Moment]:
-    """Pictures of neighbouring days, by the calendar."""
-    first, last = ((day - date(1970, 1, 1)).days for day in (days[0], days[-1]))
-    return reader.between(float(first * DAY_S), float((last + 1) * DAY_S))

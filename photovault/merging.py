@@ -17,11 +17,12 @@ from domain import asset as assets
 from domain import person as persons
 from domain.asset import asset_stream
 from domain.commits import Cause, derive_id
-from domain.errors import ConflictError
+from domain.errors import ConflictError, NotFound
 from domain.events import Event, PersonDecisionUndone, PersonsMerged
 from domain.eventstore import EventStore
 from domain.people import NEIGHBOURS, Neighbour, same_as
 from domain.person import MAX_HOPS, Person, person_stream
+from photovault.face_collection import CollectedFaces
 from photovault.face_memory import KeptFaces
 from projections.people import Shown
 
@@ -47,7 +48,7 @@ class _Group(Struct):
 class _People:
     """Who there is, merges followed, and what is said of their faces; kept up with the merges that are made."""
 
-    def __init__(self, memory: KeptFaces, owner: str, key: str) -> None:
+    def __init__(self, memory: KeptFaces | CollectedFaces, owner: str, key: str) -> None:
         self._memory = memory
         self._owner = owner
         self._key = key
@@ -106,8 +107,13 @@ class _People:
         data = self._memory.unseal(self._owner, asset, self._key, picture.sealed)
         if data is None:
             return ()
-        size = len(data) // picture.count
-        [near] = self._memory.near(self._owner, asset, data[face * size : (face + 1) * size])
+        size = self._memory.size
+        if len(data) != picture.count * size:
+            return ()  # found by another recogniser
+        try:
+            [near] = self._memory.near(self._owner, asset, data[face * size : (face + 1) * size]).faces
+        except NotFound:
+            return ()  # found anew since the view was read, or gone from the collection
         return [Neighbour(n.asset, n.face, n.distance, self.top(n.person)) for n in near]
 
     def may_be_one(self, one: str, other: str) -> bool:
@@ -131,11 +137,14 @@ class _People:
         self.groups[into].faces += self.groups.pop(person.id).faces
 
 
-def merge_found(store: EventStore, memory: KeptFaces, owner: str) -> int:
+def merge_found(store: EventStore, memory: KeptFaces | CollectedFaces, owner: str) -> int:
     """Merge an owner's people who are one; how many were merged. The view of faces must be caught up.
 
     Cost:
-        A pass over the rows of pictures with faces; a search for each face of people with few of them.
+        A pass over the rows of pictures with faces; a search for each face of people with few of them, which is paid
+        where nearness is a service's.
+    Raises:
+        ServicePaused: the month's cap of the service is reached.
     """
     key = memory.key(owner)
     if key is None:

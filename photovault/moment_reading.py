@@ -7,10 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Protocol
 
-import numpy as np
-
 from domain.eventstore import EventStore
-from domain.habits import Track
 from domain.moment import Moment, local_seconds, local_text, may_be_remembered
 from domain.person import MAX_HOPS, Person
 from domain.ports import Checkpoints, ViewStore
@@ -19,7 +16,7 @@ from projections.generations import Generations
 from projections.moments import MomentRow, Moments, changed_key
 from projections.people import Faces, PeopleView, asset_in, person_range
 
-__all__ = ["Led", "MomentReader", "Remembering", "track_of"]
+__all__ = ["Led", "MomentReader", "Remembering", "Viewed"]
 
 _PAGE = 1000
 
@@ -27,17 +24,26 @@ Led = tuple[str, bool, str | None]
 """Of a person: where merges lead to, whether it is hidden, and its name."""
 
 
-class Remembering(Protocol):
-    """What a vault, on one machine or on AWS, has for this."""
-
-    @property
-    def store(self) -> EventStore:
-        """The history."""
-        ...
+class Viewed(Protocol):
+    """What of a vault, on one machine or on AWS, is read."""
 
     @property
     def views(self) -> ViewStore:
         """Rows of all projections."""
+        ...
+
+    @property
+    def generations(self) -> Generations:
+        """Which rows readers see."""
+        ...
+
+
+class Remembering(Viewed, Protocol):
+    """What a look for memories needs besides."""
+
+    @property
+    def store(self) -> EventStore:
+        """The history."""
         ...
 
     @property
@@ -50,11 +56,6 @@ class Remembering(Protocol):
         """The time."""
         ...
 
-    @property
-    def generations(self) -> Generations:
-        """Which rows readers see."""
-        ...
-
 
 class MomentReader:
     """Reads one owner's pictures.
@@ -63,7 +64,7 @@ class MomentReader:
         ViewUnavailable: a view is not built.
     """
 
-    def __init__(self, vault: Remembering, owner: str, serving: Serving) -> None:
+    def __init__(self, vault: Viewed, owner: str, serving: Serving) -> None:
         self._views, self._generations = vault.views, vault.generations
         self._owner, self._serving = owner, serving
         self._moments, self._table = vault.generations.active(Moments.name)
@@ -165,17 +166,3 @@ def _led(people: dict[str, Person], ident: str) -> Led:
             break
         top = following
     return top, hidden, people[top].now.name
-
-
-def track_of(moments: Sequence[Moment]) -> Track:
-    """Pictures in the order of their local time, as arrays."""
-
-    def number(value: float | None) -> float:
-        return np.nan if value is None else value
-
-    return Track(
-        [each.asset for each in moments],
-        np.array([local_seconds(each.local or "") for each in moments], float),
-        np.array([number(each.latitude) for each in moments], float),
-        np.array([number(each.longitude) for each in moments], float),
-    )

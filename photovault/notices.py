@@ -19,6 +19,8 @@ from domain.commits import Cause, Commit, Recorded, derive_id, split_stream, str
 from domain.contact import Contact
 from domain.errors import ConflictError, HistoryDamaged, UnreadableEvent, ViewUnavailable
 from domain.events import AssetProcessed, Event
+from domain.memory import OCCASIONS
+from domain.memory_events import MemoryCreated
 from domain.notification import Message, notification_id, notification_stream
 from domain.notification_events import (
     ContactAdded,
@@ -37,6 +39,8 @@ from projections.notifications import Contacts, Notifications
 __all__ = ["CONSUMER", "SETTLE", "STALE", "Noticed", "ask_for_test", "look", "notice", "queue", "quota_of", "set_quota"]
 
 CONSUMER = "notifier"
+LATELY = timedelta(days=30)
+"""Somebody is told of a trip or an event that ended within this time; of older ones that are found, nobody."""
 STALE = timedelta(days=7)
 """What is older is no news: a history that is read in again tells nobody anything."""
 SETTLE = timedelta(minutes=5)
@@ -137,20 +141,22 @@ def _noticed(recorded: Recorded) -> Noticed | None:
             what = "is full" if event.percent >= 100 else f"is {event.percent} % full"
             detail = f"{event.used_bytes:,} of {event.quota_bytes:,} bytes are used"
             return Noticed("quota", f"The library {what}", detail)
-    if type(event).__name__ == "MemoryCreated":
-        return _memory(event, ident)
+        case MemoryCreated() if event.kind == "on_this_day" or _lately(event, recorded):
+            assets = (event.cover, *(each for each in event.pictures if each != event.cover))
+            return Noticed("memory", event.title, assets=assets[:6], subject=ident)
     return None
+
+
+def _lately(event: MemoryCreated, recorded: Recorded) -> bool:
+    """Whether a memory is of what has just been: who brings ten years of pictures is not told of each party."""
+    since = (recorded.commit.recorded_at - LATELY).replace(tzinfo=None).isoformat()
+    return event.kind in OCCASIONS and event.until >= since
 
 
 def ask_for_test(vault: ContactBook, owner: str, contact: Contact) -> None:
     """Queue one message that says that messages arrive; each call is a cause of its own."""
     ident = derive_id("test", owner, contact.id, vault.clock().isoformat())
     _queue(vault, owner, contact, Noticed("test", "Messages from PhotoVault arrive"), ident, ident, None)
-
-
-def _memory(event: Any, ident: str) -> Noticed:
-    assets = tuple(getattr(event, "assets", ()))[:6]
-    return Noticed("memory", str(getattr(event, "title", "") or "A new memory"), assets=assets, subject=ident)
 
 
 # --- queueing --------------------------------------------------------------------------------------------------------

@@ -13,15 +13,17 @@ from msgspec import Struct
 
 from domain.budget import Budget
 from domain.errors import InvalidInput, PhotoVaultError
-from domain.eventstore import utc_now
+from domain.eventstore import EventStore, utc_now
 from domain.faces import FaceAnalyzer
-from domain.ports import Checkpoints, Moderator, Tagger
+from domain.ports import BlobStore, Checkpoints, Moderator, Tagger, ViewStore
 from photovault.config import models_folder
 
 if TYPE_CHECKING:
     from adapters.aws.connection import Aws
+    from photovault.face_collection import CollectedFaces
+    from photovault.face_memory import KeptFaces
 
-__all__ = ["RecognitionOptions", "faces_of", "moderator_of", "tagger_of"]
+__all__ = ["RecognitionOptions", "faces_of", "moderator_of", "people_of", "tagger_of"]
 
 _CHOICES = ("models", "rekognition", "off")
 _ARN = re.compile(r"arn:aws[a-z-]*:rekognition:[a-z0-9-]+:[0-9]{12}:project/[A-Za-z0-9._/-]{1,400}", re.ASCII)
@@ -34,18 +36,19 @@ class RecognitionOptions(Struct, frozen=True):
     moderator: str = "models"
     cap_microusd: int = 5_000_000
     custom_model: str | None = None
+    faces: str = "models"
 
     @staticmethod
     def of(environment: Mapping[str, str] = os.environ) -> RecognitionOptions:
-        """Read `PHOTOVAULT_TAGGER` and `PHOTOVAULT_MODERATOR` (`models`, `rekognition` or `off`; default: models),
-        `PHOTOVAULT_REKOGNITION_CAP_USD` (a month; default: 5) and `PHOTOVAULT_REKOGNITION_CUSTOM` (ARN of a version of
-        a Custom Labels project).
+        """Read `PHOTOVAULT_TAGGER`, `PHOTOVAULT_MODERATOR` and `PHOTOVAULT_FACES` (`models`, `rekognition` or `off`;
+        default: models), `PHOTOVAULT_REKOGNITION_CAP_USD` (a month; default: 5) and `PHOTOVAULT_REKOGNITION_CUSTOM`
+        (ARN of a version of a Custom Labels project).
 
         Raises:
             InvalidInput: a value can't be used; says which and why.
         """
         chosen = {}
-        for name in ("PHOTOVAULT_TAGGER", "PHOTOVAULT_MODERATOR"):
+        for name in ("PHOTOVAULT_TAGGER", "PHOTOVAULT_MODERATOR", "PHOTOVAULT_FACES"):
             chosen[name] = environment.get(name) or "models"
             if chosen[name] not in _CHOICES:
                 raise InvalidInput(f"{name} is {chosen[name]!r}; it takes {', '.join(_CHOICES)}")
@@ -56,7 +59,13 @@ class RecognitionOptions(Struct, frozen=True):
         if custom is not None and not _ARN.fullmatch(custom):
             raise InvalidInput(f"PHOTOVAULT_REKOGNITION_CUSTOM is {custom!r}; it takes the ARN of a project's version")
         cents = round(float(cap) * 100)
-        return RecognitionOptions(chosen["PHOTOVAULT_TAGGER"], chosen["PHOTOVAULT_MODERATOR"], cents * 10_000, custom)
+        return RecognitionOptions(
+            chosen["PHOTOVAULT_TAGGER"],
+            chosen["PHOTOVAULT_MODERATOR"],
+            cents * 10_000,
+            custom,
+            chosen["PHOTOVAULT_FACES"],
+        )
 
 
 def tagger_of(
@@ -122,8 +131,47 @@ def moderator_of(
     return OnnxModerator(ModelStore(models_folder(environment)))
 
 
-def faces_of(environment: Mapping[str, str] = os.environ) -> FaceAnalyzer | None:
-    """What finds faces and tells them apart: the installed models; None where they can't run."""
+def people_of(
+    store: EventStore,
+    views: ViewStore,
+    checkpoints: Checkpoints,
+    blobs: BlobStore,
+    clock: Callable[[], datetime] = utc_now,
+    environment: Mapping[str, str] = os.environ,
+    aws: Aws | None = None,
+    stage: str = "local",
+) -> KeptFaces | CollectedFaces:
+    """Who remembers faces and says which are near: a graph in this process, or a Rekognition collection an owner.
+
+    Args:
+        stage: part of the collections' names.
+    Raises:
+        InvalidInput: a setting can't be used.
+    """
+    options = RecognitionOptions.of(environment)
+    if options.faces == "rekognition":
+        budget = _budget(options, checkpoints, clock)
+        from adapters.aws.face_collections import FaceCollections
+        from photovault.face_collection import CollectedFaces
+
+        collections = FaceCollections(aws or _aws(), budget)
+        prefix = f"photovault-{stage}-"
+        return CollectedFaces(store, views, checkpoints, blobs, clock, collections=collections, prefix=prefix)
+    from photovault.face_memory import KeptFaces
+
+    return KeptFaces(store, views, checkpoints, blobs, clock)
+
+
+def faces_of(people: KeptFaces | CollectedFaces, environment: Mapping[str, str] = os.environ) -> FaceAnalyzer | None:
+    """What finds faces and tells them apart: the installed models, or the collections that also remember them; None
+    where they can't run, or by `off`."""
+    options = RecognitionOptions.of(environment)
+    if options.faces == "rekognition":
+        from photovault.face_collection import CollectedFaces
+
+        return people if isinstance(people, CollectedFaces) else None
+    if options.faces == "off":
+        return None
     try:
         import onnxruntime  # noqa: F401
 

@@ -31,6 +31,7 @@ from domain.habits import (
     Day,
     Rhythm,
     Spot,
+    Track,
     bases_and_spots,
     changed_days,
     day_of,
@@ -49,8 +50,9 @@ from domain.scanning import Serving
 from domain.sphere import Floats, km_between
 from photovault.memory_deciding import decided
 from photovault.memory_documents import Looked, MemoryDocuments, Place
-from photovault.memory_pools import PoolsLook, on_this_day
-from photovault.moment_reading import MomentReader, Remembering, track_of
+from photovault.memory_pools import PoolsLook
+from photovault.moment_reading import MomentReader, Remembering
+from photovault.this_day import on_this_day
 from projections.memories import RETIRED, Memories
 from projections.moments import MomentRow
 
@@ -206,7 +208,7 @@ class _Look:
                 for day in range(first, last + 1):
                     held.pop(day, None)
                     if grouped[day]:
-                        held[day] = digest(day, track_of(grouped[day]))
+                        held[day] = digest(day, _track_of(grouped[day]))
             more += len(held) - before
             self.documents.save_year(year, held)
             years[year] = [day for _, day in sorted(held.items())]
@@ -283,7 +285,7 @@ class _Look:
             if wider >= min(begins, since) and later <= max(ends, until):
                 break
             since, until = min(since, wider), max(until, later + 1)
-        found = occasions(track_of(rows), self.looked.habits) if rows else []
+        found = occasions(_track_of(rows), self.looked.habits) if rows else []
         self._reconcile([self._found(each, rows) for each in found], known)
         return max(until, ends)
 
@@ -293,7 +295,7 @@ class _Look:
         rows = self.reader.between(low, high)
         left = right = None
         while rows:
-            begins, ends = anchors(track_of(rows), self.looked.habits)
+            begins, ends = anchors(_track_of(rows), self.looked.habits)
             before = [int(i) for i in begins if _at(rows[i]) < since]
             after = [int(i) for i in ends if _at(rows[i]) >= until]
             left, right = before[-1] if before else None, after[0] if after else None
@@ -394,6 +396,20 @@ class _Look:
 
 
 # --- small things ----------------------------------------------------------------------------------------------------
+
+
+def _track_of(moments: Sequence[Moment]) -> Track:
+    """Pictures in the order of their local time, as arrays."""
+
+    def number(value: float | None) -> float:
+        return np.nan if value is None else value
+
+    return Track(
+        [each.asset for each in moments],
+        np.array([local_seconds(each.local or "") for each in moments], float),
+        np.array([number(each.latitude) for each in moments], float),
+        np.array([number(each.longitude) for each in moments], float),
+    )
 
 
 def _days_of(row: MomentRow) -> set[int]:

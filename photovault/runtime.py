@@ -21,6 +21,8 @@ from domain.commits import Commit
 from domain.errors import PhotoVaultError
 from domain.pipeline import PIPELINE, STEPS
 from domain.ports import Delivery
+from photovault.daily import remember
+from photovault.looking_again import look_at_everybody
 from photovault.notices import CONSUMER, SETTLE, look, notice
 from photovault.notifying import send_due
 from photovault.sealing import SEAL_EVERY, last_seal, seal
@@ -30,7 +32,7 @@ from photovault.vault import Vault
 _BATCH = 500
 _TAIL = "tail"
 _IDLE_SECONDS = 0.25  # how long a thread waits for news of this process before it looks for work of others
-_UPKEEP_LOOK_SECONDS = 600.0  # how often `watch` looks whether the day's upkeep is due
+_DAILY_EVERY_SECONDS = 600.0  # how often `watch` looks whether something of the day is due
 _FINISHED_EVERY_SECONDS = 0.04  # how often a run looks whether it is done
 _PROJECT_EVERY_SECONDS = 0.15  # under load: larger batches cost less
 _NOTIFY_EVERY_SECONDS = 60.0  # while it watches; else once at the end of a run
@@ -87,6 +89,7 @@ class Runtime:
     def __init__(self, vault: Vault) -> None:
         self._vault = vault
         self._stop = threading.Event()
+        self._asked_to_stop = threading.Event()  # by somebody; the end of the work sets the other one alone
         self._news = threading.Condition()
         self._told = 0  # how often there was news: nothing that is told between a look and a rest is missed
         self._ended = 0
@@ -94,6 +97,7 @@ class Runtime:
 
     def stop(self) -> None:
         """End the run after the steps that are under way. Safe to call from a signal handler's thread."""
+        self._asked_to_stop.set()
         self._stop.set()
 
     def run(self, *, watch: bool = False, on_tick: Callable[[Tick], None] | None = None) -> None:
@@ -127,6 +131,8 @@ class Runtime:
                 raise self._errors[0]
             self._seal()
             catch_up(self._vault)
+            self._look_at_faces()
+            catch_up(self._vault)
             self._notify(timedelta(0) if not watch else SETTLE)
             if on_tick:
                 on_tick(self._tick())
@@ -134,11 +140,14 @@ class Runtime:
     # --- threads ---
 
     def _keep_up(self) -> None:
-        """Once a day: what nobody needs goes, some files are read back, and what is new is copied."""
+        """Once a day: what nobody needs goes, some files are read back, what is new is copied, faces that are nobody's
+        are looked at again, and memories are looked for."""
         while not self._stop.is_set():
             if daily_due(self._vault):
                 daily(self._vault)
-            self._stop.wait(_UPKEEP_LOOK_SECONDS)
+            self._look_at_faces()
+            remember(self._vault, self._vault.clock().astimezone().date())
+            self._stop.wait(_DAILY_EVERY_SECONDS)
 
     def _wait(self, watch: bool, on_tick: Callable[[Tick], None] | None) -> None:
         next_seal = time.monotonic() + SEAL_EVERY.total_seconds()
@@ -218,6 +227,10 @@ class Runtime:
         last = last_seal(vault.store)
         if last is None or now - last.until >= SEAL_EVERY:
             seal(vault.store, vault.blobs, now)
+
+    def _look_at_faces(self) -> None:
+        """Once a day, see whose the faces are that are nobody's yet."""
+        look_at_everybody(self._vault, self._vault.clock(), lambda: not self._asked_to_stop.is_set())
 
     def _notify(self, settle: timedelta) -> None:
         """Queue what is worth telling, and send what is due."""

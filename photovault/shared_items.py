@@ -1,7 +1,7 @@
 """What a share shows at this moment: its assets, as far as the serving policy and moderation let anybody see them.
 
 A person's pictures follow merges, and vanish when the person is hidden or forgotten; so do those of a memory that was
-retired. Nothing is fixed at the time of sharing but what was named one by one.
+retired, and of a hidden person in any memory. Nothing is fixed at the time of sharing but what was named one by one.
 """
 
 from __future__ import annotations
@@ -9,14 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
-from domain.errors import InvalidInput, ViewUnavailable
+from domain.errors import InvalidInput, NotFound, ViewUnavailable
 from domain.person import MAX_HOPS, Person
 from domain.ports import ViewStore, ViewTable
 from domain.scanning import Serving
 from domain.share import Share
 from domain.share_events import MAX_ITEMS
+from photovault.memories import Reader
 from projections.gallery import Gallery
 from projections.generations import Generations
 from projections.people import Faces, PeopleView, asset_in, person_range
@@ -70,28 +71,30 @@ def items_of(vault: Library, owner: str, share: Share, serving: Serving) -> list
     if created.kind == "person":
         assets, newest_first = _of_person(vault, owner, created.subject or ""), True
     elif created.kind == "memory":
-        assets = _of_memory(vault, owner, created.subject or "")
+        assets = _of_memory(vault, owner, created.subject or "", serving)
     return shown_assets(vault, owner, assets, serving, newest_first=newest_first)[:MAX_ITEMS]
 
 
 def shown_assets(
     vault: Library, owner: str, assets: Sequence[str], serving: Serving, *, newest_first: bool = False
 ) -> list[Item]:
-    """Those of an owner's assets that have pictures which may be seen."""
+    """Those of an owner's assets that have pictures which may be seen. Where the order is the given one, a number is a
+    place in it, so that it names the same picture when another is gone."""
     projection, table = vault.generations.active(Gallery.name)
     rows = vault.views.get(table, [(owner, asset) for asset in assets])
     found = []
-    for row in rows:
+    for number, row in enumerate(rows, 1):
         if row is None or row.deleted:
             continue
         shown = served(projection, row, lambda blob: blob, serving)
         state = projection.decode(row.data)
         if shown.get("withheld") or shown.get("hidden") or shown.get("trashed") or not state.renditions:
             continue
-        found.append((state, shown.get("moderation") == "blur"))
+        found.append(Item(number, state.asset, state.kind or "image", state, shown.get("moderation") == "blur"))
     if newest_first:
-        found.sort(key=lambda each: each[0].taken_at or each[0].uploaded_at, reverse=True)
-    return [Item(n, s.asset, s.kind or "image", s, blurred) for n, (s, blurred) in enumerate(found, 1)]
+        found.sort(key=lambda item: item.state.taken_at or item.state.uploaded_at, reverse=True)
+        found = [structs.replace(item, number=number) for number, item in enumerate(found, 1)]
+    return found
 
 
 def _of_person(vault: Library, owner: str, person: str) -> list[str]:
@@ -123,17 +126,13 @@ def _top(every: dict[str, Person], person: str) -> str | None:
     return None
 
 
-def _of_memory(vault: Library, owner: str, memory: str) -> list[str]:
-    """Assets of a memory's row, in its order; none where there are no memories."""
+def _of_memory(vault: Library, owner: str, memory: str, serving: Serving) -> list[str]:
+    """Assets that a memory shows, in its order; none where there are no memories, or none of that id."""
     try:
-        projection, table = vault.generations.active("memories")
-    except (ViewUnavailable, InvalidInput):
+        reader = Reader(vault, owner, serving, lambda blob: blob)
+        return reader.assets(reader.state(memory))
+    except (ViewUnavailable, InvalidInput, NotFound):
         return []
-    row = vault.views.get(table, [projection.home(f"{owner}#memory#{memory}")])[0]
-    if row is None or row.deleted:
-        return []
-    shown = projection.show(projection.decode(row.data), lambda blob: blob)
-    return [] if shown.get("retired") else [each for each in shown.get("assets", ()) if isinstance(each, str)]
 
 
 def _range(vault: Library, table: ViewTable, owner: str, low: str, high: str) -> Iterator[Any]:

@@ -159,6 +159,8 @@ def create(
         download=download,
         to=to,
     )
+    if kind == "memory" and not items_of(vault, owner, Share(created=event), serving):
+        raise NotFound(f"there is no memory {subject!r} with pictures that can be shown")
     if event.assets:
         seen = {item.asset for item in shown_assets(vault, owner, event.assets, serving)}
         missing = [asset for asset in event.assets if asset not in seen]

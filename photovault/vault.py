@@ -38,6 +38,7 @@ from steps.relay import Relay
 from steps.worker import Worker
 
 if TYPE_CHECKING:
+    from photovault.face_collection import CollectedFaces
     from photovault.face_memory import KeptFaces
 
 
@@ -183,18 +184,18 @@ class Vault:
         return IndexedLookalikes(self.store, self.views, self.checkpoints, self.clock)
 
     @cached_property
-    def people(self) -> KeptFaces:
+    def people(self) -> KeptFaces | CollectedFaces:
         """The owner's agreement to face recognition, the key, and faces by nearness."""
-        from photovault.face_memory import KeptFaces
+        from photovault.recognition import people_of
 
-        return KeptFaces(self.store, self.views, self.checkpoints, self.blobs, self.clock)
+        return people_of(self.store, self.views, self.checkpoints, self.blobs, self.clock)
 
     @cached_property
     def faces(self) -> FaceAnalyzer | None:
         """Finds faces; None where the models or what runs them are not installed."""
         from photovault.recognition import faces_of
 
-        return faces_of()
+        return faces_of(self.people)
 
     @cached_property
     def sender(self) -> Sender:

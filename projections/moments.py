@@ -40,7 +40,7 @@ from domain.events import (
 from domain.moderation import Verdict, standing
 from domain.moment import Glance, Moment, SeenFace
 from domain.scanning import Safety
-from projections.base import Projection
+from projections.base import Locate, Projection, plain
 from projections.stacking import Placement, main_of, placed
 from projections.tagged import summary
 
@@ -231,6 +231,11 @@ class Moments(Projection[MomentRow]):
     def trash_keys(self, state: MomentRow) -> tuple[str | None, ...]:
         """What was put into the trash has changed, too."""
         return self.keys(state)
+
+    def show(self, state: MomentRow, locate: Locate) -> dict[str, Any]:
+        """The moment; nothing in it leads to the file's bytes."""
+        shown: dict[str, Any] = plain(structs.replace(state.moment, vector=None))
+        return {"asset": state.moment.asset, **shown}
 
     def safety(self, state: MomentRow) -> Safety:
         """See `Projection.safety`."""

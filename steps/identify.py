@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from domain.asset import Asset, Attempt
 from domain.commits import Cause, derive_id
+from domain.errors import ServicePaused
 from domain.events import Event, FaceAssigned, FacesIdentified, FaceUnassigned, StepSkipped
-from domain.faces import DIMENSIONS
-from domain.people import MAX_MERGES, FaceMemory, Neighbour, choose, person_id
+from domain.people import MAX_MERGES, FaceMemory, Nearest, Neighbour, choose, person_id
 from steps import Ports
 
 __all__ = ["identify", "root"]
@@ -21,7 +21,7 @@ def identify(asset: Asset, attempt: Attempt, ports: Ports) -> Sequence[Event]:
     A person that a lost race has founded stays without a face, and is shown nowhere.
 
     Cost:
-        One search of the index a face, and a load of a short stream for each person that is near.
+        One search a face, and a load of a short stream for each person that is near.
     """
     detected, memory, owner = asset.faces, ports.people, asset.owner
     key = memory.key(owner) if memory else None
@@ -30,12 +30,18 @@ def identify(asset: Asset, attempt: Attempt, ports: Ports) -> Sequence[Event]:
     if not detected.faces:
         return [FacesIdentified(run=attempt.run())]
     vectors = memory.unseal(owner, asset.id, key, detected.sealed or "")
-    if vectors is None or len(vectors) != len(detected.faces) * DIMENSIONS * 4:
+    if vectors is None:
         return [StepSkipped(run=attempt.run(), reason="what tells these faces apart can't be read any more")]
+    if len(vectors) != len(detected.faces) * memory.size:
+        again = "these faces were found by another recogniser than the one in use: `photovault reprocess --step faces`"
+        return [StepSkipped(run=attempt.run(), reason=again)]
     sealed = detected.sealed or ""
     with memory.deciding(owner):
         while True:
-            near = memory.near(owner, asset.id, vectors)
+            try:
+                near = memory.near(owner, asset.id, vectors)
+            except ServicePaused as paused:
+                return [StepSkipped(run=attempt.run(), reason=str(paused))]
             events = _decide(asset, attempt, memory, sealed, near)
             people = {n: each.person for n, each in asset.people.items() if each.by == "person"}
             people |= {event.face: event.person for event in events if isinstance(event, FaceAssigned)}
@@ -43,9 +49,7 @@ def identify(asset: Asset, attempt: Attempt, ports: Ports) -> Sequence[Event]:
                 return events
 
 
-def _decide(
-    asset: Asset, attempt: Attempt, memory: FaceMemory, sealed: str, near: Sequence[Sequence[Neighbour]]
-) -> list[Event]:
+def _decide(asset: Asset, attempt: Attempt, memory: FaceMemory, sealed: str, near: Nearest) -> list[Event]:
     assert asset.faces is not None
     owner, faces = asset.owner, asset.faces.faces
     roots: dict[str, str | None] = {}
@@ -59,7 +63,7 @@ def _decide(
 
     resolved = [
         [Neighbour(each.asset, each.face, each.distance, whose(each.person)) for each in neighbours]
-        for neighbours in near
+        for neighbours in near.faces
     ]
     said = {n: each for n, each in asset.people.items() if each.by == "person"}
     refused = {(face, whose(person)) for face, person in asset.rejected} | set(asset.rejected)
@@ -92,7 +96,11 @@ def _decide(
     now = known | {event.face for event in events if isinstance(event, FaceAssigned)}
     events += [FaceUnassigned(face=n, person=each.person) for n, each in sorted(asset.people.items()) if n not in now]
     summary = FacesIdentified(
-        run=attempt.run(), known=len(known), founded=founded, unknown=len(faces) - len(known) - founded
+        run=attempt.run(),
+        known=len(known),
+        founded=founded,
+        unknown=len(faces) - len(known) - founded,
+        models=near.models,
     )
     return [summary, *events]
 

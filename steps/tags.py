@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from domain.asset import Asset, Attempt
 from domain.errors import ServicePaused
-from domain.events import AssetTagged, Event, Rendition, RenditionsGenerated, StepSkipped
+from domain.events import AssetTagged, Event, Rendition, RenditionsGenerated, ReprocessRequested, StepSkipped
+from domain.ports import PictureEmbedder
 from steps import Ports
 
 NO_MODEL = (
@@ -15,7 +16,15 @@ NO_MODEL = (
 
 
 def tag(asset: Asset, attempt: Attempt, ports: Ports) -> Sequence[Event]:
-    """Look at the picture of middling size, or at a video's poster; keep the vector as a blob."""
+    """Look at the picture of middling size, or at a video's poster; keep the vector as a blob. `embed` follows what was
+    tagged; one that looks at pictures itself is asked where nothing was."""
+    found = _tagged(asset, attempt, ports)
+    if isinstance(found[0], StepSkipped) and isinstance(ports.texts, PictureEmbedder):
+        return [*found, ReprocessRequested(step="embed", reason="the picture is embedded without tags")]
+    return found
+
+
+def _tagged(asset: Asset, attempt: Attempt, ports: Ports) -> Sequence[Event]:
     if ports.tagger is None or not ports.tagger.models:
         return [StepSkipped(run=attempt.run(), reason=NO_MODEL)]
     picture = looked_at(asset.renditions)

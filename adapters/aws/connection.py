@@ -77,6 +77,7 @@ class Aws:
         self._endpoint_url = endpoint_url
         self._endpoints = endpoints or {}
         self._connections = connections
+        self._region: str | None = None  # the session's own
         self._clients: dict[str, Any] = {}
         self._lock = threading.Lock()  # making a client is not safe for threads; using one is
 
@@ -92,8 +93,9 @@ class Aws:
 
     @property
     def s3(self) -> Any:
-        """The S3 client."""
-        return self._client("s3", s3={"addressing_style": "path"} if self._endpoint_url else None)
+        """The S3 client. Its links are signed by version 4: botocore's own choice is 2, which newer regions refuse."""
+        style = {"addressing_style": "path"} if self._endpoint_url else None
+        return self._client("s3", s3=style, signature_version="s3v4")
 
     @property
     def sqs(self) -> Any:
@@ -131,6 +133,12 @@ class Aws:
         """The client for SNS, likewise."""
         return self._client("sns", retries={"mode": "standard", "total_max_attempts": 1})
 
+    def elsewhere(self, region: str) -> Aws:
+        """Clients for another region, with the same credentials; the emulator is everywhere."""
+        other = Aws(self.session, self._endpoint_url, self._endpoints, self._connections)
+        other._region = region
+        return other
+
     def _client(self, service: str, **options: Any) -> Any:
         with self._lock:
             if service not in self._clients:
@@ -144,7 +152,9 @@ class Aws:
                 config = Config(**(usual | options))
                 endpoint = self._endpoints.get("dynamodb" if service == "dynamodbstreams" else service)
                 make = getattr(self.session, "create_client", None) or self.session.client
-                client = make(service, endpoint_url=endpoint or self._endpoint_url, config=config)
+                client = make(
+                    service, region_name=self._region, endpoint_url=endpoint or self._endpoint_url, config=config
+                )
                 if service == "dynamodb":
                     client.meta.events.register("needs-retry.dynamodb.TransactWriteItems", retry_contention)
                     parsing.register(client)

@@ -9,11 +9,13 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import ClientError
 
+from adapters.aws.archive import CommitArchive
 from adapters.aws.blobs import S3BlobStore, transfer, transfer_requests
 from adapters.aws.connection import Aws, Costs, attempts, error_code
 from domain.errors import NotFound
@@ -94,6 +96,30 @@ class Originals:
         self.costs.add(2)
         return size
 
+    def abandoned(self, before: datetime, *, dry: bool) -> int:
+        """Abort multipart uploads that were begun before a moment, unless `dry`; how many.
+
+        Cost:
+            1 request for 1,000, and 1 for each.
+        """
+        query: dict[str, Any] = {}
+        found = 0
+        while True:
+            answer = self._aws.s3.list_multipart_uploads(Bucket=self.bucket, **query)
+            self.costs.add(attempts(answer))
+            for upload in answer.get("Uploads", ()):
+                if upload["Initiated"] >= before:
+                    continue
+                found += 1
+                if not dry:
+                    self._aws.s3.abort_multipart_upload(
+                        Bucket=self.bucket, Key=upload["Key"], UploadId=upload["UploadId"]
+                    )
+                    self.costs.add(1)
+            if not answer.get("IsTruncated"):
+                return found
+            query = {"KeyMarker": answer["NextKeyMarker"], "UploadIdMarker": answer["NextUploadIdMarker"]}
+
     def upload_url(self, key: str, seconds: int) -> str:
         """A link that lets its holder PUT one object under this key for so many seconds. Cost: no request."""
         link: str = self._aws.s3.generate_presigned_url(
@@ -106,6 +132,22 @@ class Originals:
         return {"Bucket": self.bucket, "Key": key} | ({"VersionId": version} if version != UNVERSIONED else {})
 
 
+class Replica:
+    """The buckets of `infrastructure/replica.yaml`: copies under the same keys and versions, as S3 makes them."""
+
+    def __init__(self, aws: Aws, prefix: str) -> None:
+        self.originals = Originals(aws, f"{prefix}-originals")
+        self.derived = S3BlobStore(aws, f"{prefix}-derived")
+        self.archive = CommitArchive(aws, f"{prefix}-archive")
+
+    def get(self, key: str) -> bytes | None:
+        """A copied blob; None when it is not there."""
+        try:
+            return self.originals.get(key) if key.startswith(_SCHEME) else self.derived.get(key)
+        except NotFound:
+            return None
+
+
 class CloudBlobStore:
     """`domain.ports.BlobStore` over both buckets: it writes content-addressed blobs only.
 
@@ -113,8 +155,11 @@ class CloudBlobStore:
         read_bytes, written_bytes: what steps moved through this instance.
     """
 
-    def __init__(self, originals: Originals, derived: S3BlobStore) -> None:
+    def __init__(
+        self, originals: Originals, derived: S3BlobStore, replica: tuple[Originals, S3BlobStore] | None = None
+    ) -> None:
         self.originals = originals
+        self._replica = replica
         self.derived = derived
         self.read_bytes = 0
         self.written_bytes = 0
@@ -144,8 +189,13 @@ class CloudBlobStore:
         return not key.startswith(_SCHEME)
 
     def delete(self, key: str) -> int:
-        """Remove a blob for good, with all versions; how many bytes it had, 0 when it was not there."""
-        return self.originals.delete(key) if key.startswith(_SCHEME) else self.derived.delete(key)
+        """Remove a blob for good, with all versions, and its copy in another region; how many bytes it had, 0 when it
+        was not there."""
+        upload = key.startswith(_SCHEME)
+        if self._replica is not None:
+            originals, derived = self._replica
+            originals.delete(key) if upload else derived.delete(key)
+        return self.originals.delete(key) if upload else self.derived.delete(key)
 
     def listed(self, prefix: str = "") -> Iterator[tuple[str, int, float]]:
         """Key, bytes and time of storing of the derived blobs whose keys begin so."""

@@ -7,7 +7,7 @@ is the list price that the configuration names, not the bill.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from domain.moderation import LABELS, Moderated
 from domain.recognition import Box, ModelUse, Recognised, Tag, TagKind
 from domain.tagging import merge
 
-__all__ = ["Prices", "RekognitionModerator", "RekognitionTagger"]
+__all__ = ["Prices", "RekognitionModerator", "RekognitionTagger", "box_of", "paid"]
 
 LABELS_NAME, CUSTOM_NAME, MODERATION_NAME = "rekognition-labels", "rekognition-custom", "rekognition-moderation"
 
@@ -110,7 +110,7 @@ class RekognitionTagger:
 
     def _tag(self, data: bytes) -> Recognised:
         least = self._least * 100
-        said = _paid(
+        said = paid(
             self._budget,
             self._prices.labels,
             self.costs,
@@ -124,7 +124,7 @@ class RekognitionTagger:
             return Recognised(merge(tags), (use,))
         own = ModelUse(CUSTOM_NAME, _version(self._custom), self._prices.custom)
         try:
-            found = _paid(
+            found = paid(
                 self._budget,
                 self._prices.custom,
                 self.costs,
@@ -163,7 +163,7 @@ class RekognitionModerator:
             ServicePaused: the month's cap is reached.
         """
         data = _read(picture)
-        said = _paid(
+        said = paid(
             self._budget,
             self._prices.moderation,
             self.costs,
@@ -188,14 +188,26 @@ def _read(path: Path) -> bytes:
     return path.read_bytes()
 
 
-def _paid(budget: Budget, price: int, costs: Costs, call: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+def paid(
+    budget: Budget,
+    price: int,
+    costs: Costs,
+    call: Callable[[], dict[str, Any]],
+    broken: Collection[str] = _BROKEN,
+) -> dict[str, Any]:
+    """Make a call whose price was set aside before; given back when it failed.
+
+    Raises:
+        MediaRejected: the service answers with an error of `broken`: the picture is at fault.
+        ServicePaused: the month's cap is reached.
+    """
     month = budget.reserve(price)
     try:
         answer = call()
     except ClientError as error:
         budget.give_back(month, price)
         costs.add(attempts(error.response))
-        if error_code(error) in _BROKEN:
+        if error_code(error) in broken:
             raise MediaRejected("unsupported", f"Rekognition can't read it ({error_code(error)})") from error
         raise
     except BaseException:
@@ -209,7 +221,7 @@ def _tags(label: dict[str, Any], use: ModelUse, least: float) -> list[Tag]:
     name, model = str(label["Name"]).lower()[:100], f"{use.name} {use.version}"
     located = [each for each in label.get("Instances", ()) if each.get("Confidence", 0.0) >= least * 100]
     if located:
-        return [Tag(name, "object", _share(each["Confidence"]), model, _box(each["BoundingBox"])) for each in located]
+        return [Tag(name, "object", _share(each["Confidence"]), model, box_of(each["BoundingBox"])) for each in located]
     kinds = [_KINDS[each["Name"]] for each in label.get("Categories", ()) if each["Name"] in _KINDS]
     return [Tag(name, kinds[0] if kinds else "object", _share(label["Confidence"]), model)]
 
@@ -218,7 +230,7 @@ def _custom_tag(label: dict[str, Any], use: ModelUse) -> Tag:
     box = label.get("Geometry", {}).get("BoundingBox")
     model = f"{use.name} {use.version}"[:100]
     return Tag(
-        str(label["Name"]).lower()[:100], "object", _share(label["Confidence"]), model, _box(box) if box else None
+        str(label["Name"]).lower()[:100], "object", _share(label["Confidence"]), model, box_of(box) if box else None
     )
 
 
@@ -226,7 +238,7 @@ def _share(percent: float) -> float:
     return round(min(1.0, max(0.0, percent / 100)), 4)
 
 
-def _box(box: Mapping[str, float]) -> Box:
+def box_of(box: Mapping[str, float]) -> Box:
     """A bounding box; the service's may begin outside the picture."""
     left, top = (min(1.0, max(0.0, box[side])) for side in ("Left", "Top"))
     right, bottom = (min(1.0, max(0.0, box[a] + box[b])) for a, b in (("Left", "Width"), ("Top", "Height")))

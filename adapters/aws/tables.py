@@ -65,6 +65,17 @@ class CheckpointItem(Model):
     revision = NumberAttribute()
 
 
+class KeyItem(Model):
+    """The key of one stream's personal fields; `gone` once it was destroyed."""
+
+    class Meta:
+        table_name = "keys"
+
+    scope = UnicodeAttribute(hash_key=True)
+    key = BinaryAttribute(null=True, legacy_encoding=False)
+    gone = BooleanAttribute(null=True)
+
+
 def definition(model: type[Model], *, stream: bool = False, indexes: Sequence[str] = ()) -> dict[str, Any]:
     """A table as CreateTable and CloudFormation both spell it, without its name.
 
@@ -80,7 +91,7 @@ def definition(model: type[Model], *, stream: bool = False, indexes: Sequence[st
     described: dict[str, Any] = {
         "AttributeDefinitions": [{"AttributeName": a.attr_name, "AttributeType": a.attr_type} for a in keys]
         + [{"AttributeName": index_attribute(index), "AttributeType": "S"} for index in indexes],
-        "KeySchema": _key_schema(*names),
+        "KeySchema": _key_schema(*names) if len(names) > 1 else [{"AttributeName": names[0], "KeyType": "HASH"}],
         "BillingMode": PAY_PER_REQUEST_BILLING_MODE,
     }
     if stream:

@@ -55,8 +55,7 @@ class SqliteKeys:
 
     def get(self, scope: str) -> bytes | None:
         """See `Keys.get`."""
-        with self._lock:
-            kept = self._known.get(scope)
+        kept = self._known.get(scope)
         if kept is not None and kept[0] > time.monotonic():
             return kept[1]
         row = self._db.reader.execute("SELECT key FROM keys WHERE scope=?", (scope,)).fetchone()

@@ -99,6 +99,7 @@ class SqliteSearchIndex:
         query: Query,
         *,
         vector: Sequence[float] | None = None,
+        least: float | None = None,
         only: Collection[str] | None = None,
         limit: int = 50,
         cursor: str | None = None,
@@ -131,7 +132,7 @@ class SqliteSearchIndex:
         words, corrected = self._words(memory, asked_for)
         scored, lexical, shares = _lexical(memory, reader, words, passes, len(asked_for))
         if asked is not None:
-            similar = memory.nearest(asked, passes, SEMANTIC_DEPTH, SIMILAR_LEAST)
+            similar = memory.nearest(asked, passes, SEMANTIC_DEPTH, SIMILAR_LEAST if least is None else least)
         similar = similar or []
         if query.words or query.like:
             near = [place for place, _ in similar]

@@ -14,7 +14,7 @@ import re
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 import numpy as np
@@ -27,7 +27,7 @@ from adapters.ml.sessions import session
 from domain.errors import InvalidInput
 from domain.recognition import ModelUse, Tag, TagKind
 
-__all__ = ["CustomModel", "Manifest", "custom_models"]
+__all__ = ["CustomModel", "Input", "Manifest", "beside", "custom_models", "pixels_for", "read_manifest"]
 
 MANIFEST = "model.toml"
 MAX_MODEL_BYTES = 512 * 1024 * 1024
@@ -41,6 +41,7 @@ Side = Annotated[int, Meta(ge=16, le=2048)]
 Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
 Label = Annotated[str, Meta(min_length=1, max_length=100)]
 Three = tuple[float, float, float]
+_Manifest = TypeVar("_Manifest", bound=Struct)
 
 
 class Input(Struct, frozen=True, forbid_unknown_fields=True):
@@ -117,18 +118,14 @@ class CustomModel:
             InvalidInput: its outputs are not what the manifest says.
         """
         taken = self.manifest.input
-        shown = centre(picture) if taken.fit == "centre" and self.manifest.kind == "classifier" else picture
-        pixels = scaled(shown, taken.width, taken.height)
-        if taken.colours == "bgr":
-            pixels = pixels[..., ::-1]
-        values = (pixels - np.array(taken.mean, np.float32)) / np.array(taken.scale, np.float32)
-        if taken.layout == "nchw":
-            values = values.transpose(2, 0, 1)
+        if self.manifest.kind == "detector":
+            taken = msgspec.structs.replace(taken, fit="stretch")
+        values = pixels_for(picture, taken)
         wanted = [name for name in (self.manifest.output.scores, self.manifest.output.boxes) if name]
         if self.manifest.output.classes:
             wanted.append(self.manifest.output.classes)
         try:
-            given = self._session.run(wanted, {self._input: np.ascontiguousarray(values[None], np.float32)})
+            given = self._session.run(wanted, {self._input: values})
         except Exception as refused:  # whatever the runtime raises is about this model: it has no errors of ours
             raise InvalidInput(f"the model {self.manifest.name} can't be run: {str(refused)[:300]}") from refused
         outputs = dict(zip(wanted, given, strict=True))
@@ -190,15 +187,7 @@ class CustomModel:
 
     @cached_property
     def _path(self) -> Path:
-        named = self.manifest.file
-        path = self._folder / named
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", named, re.ASCII):
-            raise InvalidInput(f"{self._folder / MANIFEST}: file is {named!r}; it names a file beside the manifest")
-        if path.is_symlink() or not path.is_file():
-            raise InvalidInput(f"{self._folder / MANIFEST}: there is no file {named} beside it")
-        if path.stat().st_size > MAX_MODEL_BYTES:
-            raise InvalidInput(f"{path} is larger than {MAX_MODEL_BYTES >> 20} MB")
-        return path
+        return beside(self._folder / MANIFEST, self.manifest.file)
 
     @cached_property
     def _session(self) -> Any:
@@ -217,15 +206,53 @@ def _numbers(output: Any) -> Array:
     return np.nan_to_num(np.asarray(output, np.float32), nan=0.0, posinf=0.0, neginf=0.0)
 
 
-def _read(path: Path) -> Manifest:
+def pixels_for(picture: Image.Image, taken: Input) -> Array:
+    """A picture as a model takes it: one of a batch, float32."""
+    shown = centre(picture) if taken.fit == "centre" else picture
+    pixels = scaled(shown, taken.width, taken.height)
+    if taken.colours == "bgr":
+        pixels = pixels[..., ::-1]
+    values = (pixels - np.array(taken.mean, np.float32)) / np.array(taken.scale, np.float32)
+    if taken.layout == "nchw":
+        values = values.transpose(2, 0, 1)
+    return np.ascontiguousarray(values[None], np.float32)
+
+
+def beside(manifest: Path, named: str) -> Path:
+    """A file that a manifest names.
+
+    Raises:
+        InvalidInput: it is not a file beside the manifest, or too large.
+    """
+    path = manifest.parent / named
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", named, re.ASCII):
+        raise InvalidInput(f"{manifest}: file is {named!r}; it names a file beside the manifest")
+    if path.is_symlink() or not path.is_file():
+        raise InvalidInput(f"{manifest}: there is no file {named} beside it")
+    if path.stat().st_size > MAX_MODEL_BYTES:
+        raise InvalidInput(f"{path} is larger than {MAX_MODEL_BYTES >> 20} MB")
+    return path
+
+
+def read_manifest(path: Path, kind: type[_Manifest]) -> _Manifest:
+    """A manifest, checked.
+
+    Raises:
+        InvalidInput: it can't be used; says why.
+    """
     if path.is_symlink() or path.stat().st_size > MAX_MANIFEST_BYTES:
         raise InvalidInput(f"{path} is a link, or larger than {MAX_MANIFEST_BYTES >> 20} MB")
     try:
-        manifest = msgspec.toml.decode(path.read_bytes(), type=Manifest)
+        manifest = msgspec.toml.decode(path.read_bytes(), type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError, ValueError) as wrong:
         raise InvalidInput(f"{path} can't be used: {wrong}") from wrong
-    if 0.0 in manifest.input.scale:
+    if 0.0 in manifest.input.scale:  # type: ignore[attr-defined]
         raise InvalidInput(f"{path} can't be used: a scale of 0 divides by nothing")
+    return manifest
+
+
+def _read(path: Path) -> Manifest:
+    manifest = read_manifest(path, Manifest)
     if manifest.kind == "detector" and manifest.output.boxes is None:
         raise InvalidInput(f"{path} can't be used: a detector's output needs `boxes`")
     return manifest

@@ -16,7 +16,7 @@ from adapters.ml.mtcnn import Detector
 from adapters.ml.pictures import decoded
 from adapters.ml.sessions import session
 from adapters.ml.store import ModelStore
-from domain.faces import Face, FoundFace, Point, doubts, frontality
+from domain.faces import Face, FoundFace, Look, Looked, Point, doubts, frontality
 from domain.recognition import Box, ModelUse
 
 if TYPE_CHECKING:
@@ -52,9 +52,7 @@ class OnnxFaceAnalyzer:
     def __init__(self, store: ModelStore, least: int = 40) -> None:
         self._store = store
         self._least = least
-        self.models: Sequence[ModelUse] = tuple(
-            ModelUse(model.name, str(model.version)) for model in store.models(MODELS)
-        )
+        self.models = tuple(ModelUse(model.name, str(model.version)) for model in store.models(MODELS))
 
     @cached_property
     def _detector(self) -> Detector:
@@ -65,7 +63,11 @@ class OnnxFaceAnalyzer:
     def _embedder(self) -> Any:
         return session(self._store.path("dlib-face-resnet"))
 
-    def analyze(self, picture: bytes) -> Sequence[FoundFace]:
+    def analyze(self, look: Look) -> Looked:
+        """See `domain.faces.FaceAnalyzer`."""
+        return Looked(self.find(look.picture), self.models)
+
+    def find(self, picture: bytes) -> Sequence[FoundFace]:
         """Faces of a JPEG of our own making, from left to right."""
         image = decoded(picture)
         if max(image.size) > LONG_EDGE:

@@ -209,7 +209,7 @@ def read_faces(folder: Path, *, tell: bool = False) -> tuple[list[str], list[int
         data = io.BytesIO()
         image.save(data, "JPEG", quality=90)
         started = time.perf_counter()
-        found = analyzer.analyze(data.getvalue())
+        found = analyzer.find(data.getvalue())
         milliseconds = (time.perf_counter() - started) * 1000
         if tell:
             print(f"{path.name}: {len(found)} faces in {milliseconds:.0f} ms")

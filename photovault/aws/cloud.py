@@ -24,7 +24,7 @@ from adapters.aws.checkpoints import DynamoCheckpoints
 from adapters.aws.commits import DynamoCommitStore
 from adapters.aws.connection import Aws, error_code
 from adapters.aws.keys import DynamoKeys, KmsWrap
-from adapters.aws.originals import CloudBlobStore, Originals
+from adapters.aws.originals import CloudBlobStore, Originals, Replica
 from adapters.aws.queues import SqsQueue
 from adapters.aws.views import DynamoViewStore
 from domain.errors import InvalidInput
@@ -43,6 +43,7 @@ from domain.ports import (
     ViewTable,
 )
 from domain.scanning import NoScanner, Serving
+from domain.upkeep import UNUSED_KEPT, WITH_TRASH
 from events_schema.codec import EventCodec
 from photovault.behaviour import Recorder
 from photovault.config import MailOptions, RenditionOptions, Settings, serving_policy
@@ -52,6 +53,7 @@ from projections.generations import Generations
 from projections.indexing import IndexedViewStore
 
 if TYPE_CHECKING:
+    from photovault.face_collection import CollectedFaces
     from photovault.face_memory import KeptFaces
     from photovault.lookalikes import IndexedLookalikes
     from projections.projector import Projector
@@ -82,13 +84,14 @@ class CloudSettings(Struct, frozen=True, kw_only=True):
     serving: Serving = Serving()
     opensearch: str | None = None  # its endpoint
     keys_kms: str | None = None
-    backup_bucket: str | None = None
+    replica_prefix: str | None = None
+    replica_region: str | None = None
 
     @staticmethod
     def of(environment: Mapping[str, str] = os.environ) -> CloudSettings:
         """Read EVENTS_TABLE, CHECKPOINTS_TABLE, KEYS_TABLE, VIEWS_PREFIX, QUEUES_PREFIX, ORIGINALS_BUCKET,
         DERIVED_BUCKET and ARCHIVE_BUCKET; DEFAULT_OWNER, STAGE, AWS_ENDPOINT_URL (an emulator's), SCAN_FUNCTION,
-        SERVE_UNSCANNED, PHOTOVAULT_OPENSEARCH, KEYS_KMS (a KMS key) and BACKUP_BUCKET may be empty.
+        SERVE_UNSCANNED, PHOTOVAULT_OPENSEARCH, KEYS_KMS (a KMS key), REPLICA_PREFIX and REPLICA_REGION may be empty.
 
         Raises:
             InvalidInput: one is missing, or the default owner can't be an owner's name.
@@ -106,7 +109,8 @@ class CloudSettings(Struct, frozen=True, kw_only=True):
             stage=environment.get("STAGE") or "dev",
             endpoint_url=environment.get("AWS_ENDPOINT_URL") or None,
             keys_kms=environment.get("KEYS_KMS") or None,
-            backup_bucket=environment.get("BACKUP_BUCKET") or None,
+            replica_prefix=environment.get("REPLICA_PREFIX") or None,
+            replica_region=environment.get("REPLICA_REGION") or None,
             scan_function=(scanner := environment.get("SCAN_FUNCTION") or None),
             serving=serving_policy(
                 environment.get("SERVE_UNSCANNED"), scanner=scanner is not None, name="SERVE_UNSCANNED"
@@ -123,7 +127,8 @@ _OPTIONAL = (
     "serving",
     "opensearch",
     "keys_kms",
-    "backup_bucket",
+    "replica_prefix",
+    "replica_region",
 )
 
 
@@ -171,7 +176,14 @@ class Cloud:
     @cached_property
     def blobs(self) -> CloudBlobStore:
         """Uploads, and what was derived from them."""
-        return CloudBlobStore(self.originals, S3BlobStore(self.aws, self.settings.derived_bucket))
+        replica = (self.replica.originals, self.replica.derived) if self.replica else None
+        return CloudBlobStore(self.originals, S3BlobStore(self.aws, self.settings.derived_bucket), replica)
+
+    @cached_property
+    def replica(self) -> Replica | None:
+        """The copy in another region, where there is one."""
+        prefix, region = self.settings.replica_prefix, self.settings.replica_region
+        return Replica(self.aws.elsewhere(region), prefix) if prefix and region else None
 
     @cached_property
     def store(self) -> EventStore:
@@ -301,14 +313,7 @@ class Cloud:
         """Finds faces; None without the models."""
         from photovault.recognition import faces_of
 
-        return faces_of()
-
-    @cached_property
-    def people(self) -> KeptFaces:
-        """Owners' agreements to face recognition, their keys, and faces by nearness."""
-        from photovault.face_memory import KeptFaces
-
-        return KeptFaces(self.store, self.views, self.checkpoints, self.blobs, self.clock)
+        return faces_of(self.people)
 
     @cached_property
     def likely_labels(self) -> LikelyLabels | None:
@@ -341,6 +346,21 @@ class Cloud:
         return Worker(STEP_FUNCTIONS, ports, self.clock)
 
     @cached_property
+    def people(self) -> KeptFaces | CollectedFaces:
+        """Owners' agreements to face recognition, their keys, and faces by nearness."""
+        from photovault.recognition import people_of
+
+        return people_of(
+            self.store,
+            self.views,
+            self.checkpoints,
+            self.blobs,
+            self.clock,
+            aws=self.aws,
+            stage=self.settings.stage,
+        )
+
+    @cached_property
     def lookalikes(self) -> IndexedLookalikes:
         """Finds pictures that look alike; asks for many ranges of the index at once."""
         from photovault.lookalikes import IndexedLookalikes
@@ -366,6 +386,15 @@ class Cloud:
         options = MailOptions.of()
         ways: dict[str, Notifier] = {"email": Ses(self.aws, options.configuration)} if options.ses else {}
         return ways | ({"sms": Sns(self.aws)} if options.sms else {})
+
+    def owners(self) -> list[str]:
+        """Everybody who ever put something into the trash: whose library upkeep has to look at."""
+        return [entry.name for entry in self.checkpoints.list(WITH_TRASH)]
+
+    def abandoned_uploads(self, *, dry: bool) -> tuple[int, int]:
+        """Multipart uploads that were begun a week ago and not ended: aborted unless `dry`; how many, and the bytes of
+        their parts, which S3 does not say (0). The buckets' own rule does the same."""
+        return self.originals.abandoned(self.clock() - UNUSED_KEPT, dry=dry), 0
 
     def register(self) -> None:
         """Give every projection its first generation. Those that the deployment began with saw its history from the

@@ -20,6 +20,7 @@ REPLAY_MACHINE = "ReplayStateMachineArn"
 SETTINGS = {
     "EVENTS_TABLE": "EventsTable",
     "CHECKPOINTS_TABLE": "CheckpointsTable",
+    "KEYS_TABLE": "KeysTable",
     "VIEWS_PREFIX": "ViewsPrefix",
     "QUEUES_PREFIX": "QueuesPrefix",
     "ORIGINALS_BUCKET": "OriginalsBucket",

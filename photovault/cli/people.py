@@ -7,12 +7,15 @@ from typing import Annotated, Any
 
 import typer
 
+from domain.commits import from_us
 from domain.errors import InvalidInput
 from photovault import people as told
 from photovault.cli.app import Json, open_vault
-from photovault.cli.output import number, out, print_json, table
+from photovault.cli.output import moment, number, out, print_json, table
 from photovault.clustering import cluster_faces
 from photovault.face_page import write_people
+from photovault.looking_again import last_look
+from photovault.recognition import RecognitionOptions
 from photovault.reprocessing import Selection, reprocess
 from photovault.runtime import catch_up
 
@@ -69,13 +72,20 @@ def status(context: typer.Context, json: Json = False) -> None:
     """Whether faces are looked for, and what for is missing."""
     with open_vault(context) as vault:
         key = vault.people.key(vault.settings.owner)
-        installed = vault.faces is not None
+        installed, last = vault.faces is not None, last_look(vault, vault.settings.owner)
+    looked = from_us(last.at_us) if key and last.at_us else None
     if json:
-        print_json({"faces": "on" if key else "off", "models": installed})
+        by = RecognitionOptions.of().faces
+        said = {"looked_at": looked, "left": last.left if looked else None, "error": last.error if looked else None}
+        print_json({"faces": "on" if key else "off", "models": installed, "by": by} | said)
         return
     out.print("face recognition is on" if key else "face recognition is off: `photovault faces agree` switches it on")
     if not installed:
         out.print("no model for faces is installed: `photovault models install mtcnn dlib-face-resnet`")
+    if looked:
+        out.print(
+            f"faces that are nobody's were looked at last {moment(looked)}: {last.error or f'{last.left} are left'}"
+        )
 
 
 @people.command(name="list")
@@ -219,7 +229,7 @@ def cluster(context: typer.Context, json: Json = False) -> None:
     """Look again at people who may be one, and at faces that are nobody's: near to somebody, or together a person."""
     with open_vault(context) as vault:
         catch_up(vault)
-        done = cluster_faces(vault)
+        done = cluster_faces(vault, vault.settings.owner)
     if json:
         print_json({name: getattr(done, name) for name in ("assigned", "people", "left", "merged")})
         return

@@ -21,6 +21,7 @@ from photovault.cli.app import Cursor, Json, Limit, open_vault
 from photovault.cli.output import clean, moment, number, out, print_json, progress_bar, table
 from photovault.config import public_url
 from photovault.finding import find_asset
+from photovault.memories import find_memory
 from photovault.people import find_person
 from photovault.runtime import catch_up
 from photovault.share_export import write_folder
@@ -212,7 +213,7 @@ def _meant(vault: Vault, assets: list[str], person: str | None, memory: str | No
     if person is not None:
         return "person", [], find_person(vault, person).id
     if memory is not None:
-        return "memory", [], memory
+        return "memory", [], find_memory(vault, vault.settings.owner, memory)
     ids = [split_stream(find_asset(vault, each))[2] for each in assets]
     return ("asset" if len(ids) == 1 else "selection"), ids, None
 

@@ -215,6 +215,12 @@ def _usage(load: Load, measured: Measured, footprint: Footprint) -> dict[str, Us
     return used
 
 
+_NEIGHBOURS = 40  # rows read for a new picture (benchmarks/memories.py: 110 new ones in 90,000 read 4,405)
+_ROWS_A_READ = 8  # rows of 500 bytes in 4 KB
+_MEMORY_DOCUMENTS, _MEMORIES_A_DAY = 40, 10
+_LOOK_MS = 3000  # with the start of hdbscan
+
+
 def _scheduled(name: str, runs: int, load: Load, measured: Measured) -> Usage:
     """What a schedule uses in the month, as its work follows from the assets that there are."""
     usage = Usage(invocations=runs)
@@ -230,6 +236,11 @@ def _scheduled(name: str, runs: int, load: Load, measured: Measured) -> Usage:
         archived = load.images * measured.per_image.commits + load.videos * measured.per_video.commits
         usage.s3_gets = archived
         usage.s3_puts = usage.wcu = usage.db_requests = runs
+    if name == "memories":  # lists owners; reads the rows of what is new and of its neighbourhood; a few commits a day
+        usage.s3_puts = usage.s3_gets = runs
+        usage.rcu = load.assets * _NEIGHBOURS * 0.5 / _ROWS_A_READ + runs * _MEMORY_DOCUMENTS
+        usage.wcu = usage.db_requests = runs * (_MEMORY_DOCUMENTS + 2 * _MEMORIES_A_DAY)
+        usage.cpu_ms = runs * _LOOK_MS
     return usage
 
 
@@ -329,7 +340,7 @@ def _watching(draft: Draft, used: Mapping[str, Usage], load: Load, measured: Mea
     draft.add(name, "alarms", "cloudwatch_alarm", Decimal(footprint.alarms))
     draft.add(name, "dashboards", "cloudwatch_dashboard", Decimal(footprint.dashboards))
     draft.add(name, "custom metrics: pipeline", "cloudwatch_metric", footprint.pipeline_metrics * hours)
-    watched = footprint.scheduled_metrics * sum(footprint.schedules.values()) / HOURS
+    watched = footprint.scheduled_metrics * (sum(footprint.schedules.values()) - footprint.shared_hours) / HOURS
     draft.add(name, "custom metrics: schedules", "cloudwatch_metric", watched)
     draft.add(name, "logs taken in", "cloudwatch_logs", logged)
     draft.add(name, "logs kept", "cloudwatch_logs_storage", kept)

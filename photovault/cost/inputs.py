@@ -148,6 +148,7 @@ class Footprint(Struct, frozen=True):
     log_days: int
     replay_workers: int  # segments of a replay that are worked on at once
     replay_segments: int
+    shared_hours: int = 0  # runs of schedules in an hour in which another one runs: its metrics cost nothing more
     pitr: bool = True
     tracing: bool = True
 

@@ -72,7 +72,9 @@ _STARTS = {
     "api": "import handlers.api",
     "reconcile": "import handlers.reconcile",
     "seal": "import handlers.seal",
+    "cluster": "import handlers.cluster",
     "notify": "import handlers.notify",
+    "memories": "import handlers.memories",
 }
 """What each function imports before its first answer."""
 

@@ -11,7 +11,7 @@ from PIL import Image
 from adapters.ml.faces import CHIP, OnnxFaceAnalyzer
 from adapters.ml.store import ModelStore
 from domain.eventstore import EventStore
-from domain.faces import Face, FoundFace
+from domain.faces import Face, FoundFace, Look, Looked
 from domain.ports import BlobStore, Checkpoints, ViewStore
 from domain.recognition import Box
 from photovault.config import models_folder
@@ -38,7 +38,7 @@ RECOGNISERS = {
     "embed": f"{_MODELS}from photovault.meaning import embedder_of, likely_labels_of; embedder_of().embed(['a']); "
     "likely_labels_of()(bytes(2560))",
     "faces": f"{_MODELS}from adapters.ml.faces import OnnxFaceAnalyzer; found = OnnxFaceAnalyzer(store); "
-    "found.analyze(jpeg.getvalue()); found._embedder",
+    "found.find(jpeg.getvalue()); found._embedder",
     "identify": "import photovault.face_memory, usearch.index, cryptography.hazmat.primitives.ciphers.aead",
 }
 """What the first picture of a container makes each function do: load its models, and look at one picture."""
@@ -49,11 +49,13 @@ class OneFace:
 
     def __init__(self, store: ModelStore) -> None:
         self._real = OnnxFaceAnalyzer(store)
-        self.models = self._real.models
 
-    def analyze(self, picture: bytes) -> Sequence[FoundFace]:
+    def analyze(self, look: Look) -> Looked:
         """Those that there are, or the middle."""
-        found = self._real.analyze(picture)
+        return Looked(self._find(look.picture), self._real.models)
+
+    def _find(self, picture: bytes) -> Sequence[FoundFace]:
+        found = self._real.find(picture)
         if found:
             return found
         with Image.open(io.BytesIO(picture)) as image:

@@ -45,6 +45,7 @@ def extras(load: Load, measured: Measured, footprint: Footprint, prices: PriceTa
     _, disk = prices.price("opensearch_storage", region)
     return {
         "Rekognition: labels, faces and moderation of every image (3 calls each)": 3 * load.images * image,
+        "Rekognition: who the faces are, with one face an image (1 call each)": load.images * image,
         "A dashboard, if switched on (an account's first three are free)": page,
         "OpenSearch, if switched on: one t3.small.search node with 10 GB": hour * HOURS + _OPENSEARCH_GB * disk,
     }

@@ -16,26 +16,23 @@ import os
 import random
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
-from domain.asset import fold
 from domain.blobs import blobs_of
-from domain.commits import Commit, Recorded, split_stream
+from domain.commits import split_stream
 from domain.errors import HistoryDamaged, InvalidInput, NotFound, PhotoVaultError, UnreadableEvent
 from domain.events import AssetErased, AssetUploaded, BackupDrilled, BackupMade
-from domain.eventstore import verify_chain
-from events_schema.codec import EventCodec
-from events_schema.lines import Line
 from photovault.exporting import import_history, line_of, lines_in
 from photovault.keyfile import KEYS, read_keys, write_keys
 from photovault.upkeep.log import record
+from photovault.upkeep.proving import Drilled, prove
 from photovault.vault import Vault
 
-__all__ = ["Backup", "Drilled", "Saved", "drill", "prove", "restore", "save"]
+__all__ = ["Backup", "Saved", "drill", "opened", "restore", "save"]
 
 _BATCH = 1000
 _CHUNK = 1 << 20
@@ -60,15 +57,6 @@ class Saved(Struct):
     size_bytes: int = 0
     forgotten: int = 0
     missing: list[str] = []  # blobs that the history names and the vault no longer has
-
-
-class Drilled(Struct):
-    """What came of a drill."""
-
-    assets: int = 0
-    files: int = 0
-    size_bytes: int = 0
-    faults: list[str] = []
 
 
 # --- save ------------------------------------------------------------------------------------------------------------
@@ -244,107 +232,9 @@ def drill(vault: Vault, folder: Path, sample: int | None, on_asset: Callable[[],
     return done
 
 
-def prove(
-    lines: Sequence[Line],
-    keys: dict[str, bytes | None],
-    read: Callable[[str], bytes | None],
-    hash_at: Callable[[str, int], bytes | None],
-    on_asset: Callable[[], None] = lambda: None,
-) -> Drilled:
-    """Restore streams from their lines, and prove each by its hashes.
-
-    Args:
-        read: a file of the backup by its key; None: it is not there.
-        hash_at: the hash that the living history has of a commit; None: it has none.
-    """
-    done = Drilled()
-    codec = EventCodec(keys=_Given(keys))
-    streams: dict[str, dict[int, Line]] = {}
-    for line in lines:
-        streams.setdefault(line.stream, {})[line.number] = line
-    for stream, numbered in sorted(streams.items()):
-        done.assets += 1
-        events = _restored(stream, [numbered[n] for n in sorted(numbered)], codec, hash_at, done)
-        for key, recorded in _files(stream, events).items():
-            data = read(key)
-            if data is None:
-                done.faults.append(f"{stream}: file {key} is not in the backup")
-                continue
-            done.files += 1
-            done.size_bytes += len(data)
-            if hashlib.sha256(data).hexdigest() != recorded:
-                done.faults.append(f"{stream}: file {key} is not what was recorded")
-        on_asset()
-    return done
-
-
-def _restored(
-    stream: str,
-    lines: Sequence[Line],
-    codec: EventCodec,
-    hash_at: Callable[[str, int], bytes | None],
-    done: Drilled,
-) -> list[Recorded]:
-    events: list[Recorded] = []
-    try:
-        commits = [line.commit() for line in lines]
-    except ValueError as error:
-        done.faults.append(f"{stream}: a line can't be read: {error}")
-        return []
-    bodies = {hashlib.sha256(text.encode()).hexdigest(): text.encode() for line in lines for text in line.blobs}
-    for commit, fault in verify_chain(iter(commits)):
-        if fault is not None:
-            done.faults.append(str(fault))
-            continue
-        if hash_at(stream, commit.number) != commit.hash:
-            done.faults.append(f"{stream}, commit {commit.number}: the vault has another one there, or none")
-        try:
-            events += codec.decode(commit, _body(commit, bodies))
-        except (UnreadableEvent, KeyError) as error:
-            done.faults.append(f"{stream}, commit {commit.number}: {error}")
-    return events
-
-
-def _body(commit: Commit, bodies: dict[str, bytes]) -> bytes:
-    if not commit.body.startswith(b"{"):
-        return commit.body
-    return bodies[msgspec.json.decode(commit.body)["claim_check"]]
-
-
-def _files(stream: str, events: Iterable[Recorded]) -> dict[str, str]:
-    """Files that the asset's present state names, with their SHA-256; those alone whose hash is known."""
-    asset = fold(stream, events)
-    if asset.uploaded is None:
-        return {}
-    found = {key: key for key in blobs_of(asset) if len(key) == hashlib.sha256().digest_size * 2}
-    recorded = asset.validated.sha256 if asset.validated else asset.uploaded.sha256
-    return found | ({asset.uploaded.blob: recorded} if recorded else {})
-
-
 def _hash_at(vault: Vault, stream: str, number: int) -> bytes | None:
     commit = next(iter(vault.commits.read(stream, number - 1)), None)
     return commit.hash if commit is not None and commit.number == number else None
-
-
-class _Given:
-    """`domain.keys.Keys` that are given, and none else."""
-
-    def __init__(self, keys: dict[str, bytes | None]) -> None:
-        self._keys = keys
-
-    def ensure(self, scope: str) -> bytes | None:
-        raise NotFound("nothing is written in a drill")
-
-    def get(self, scope: str) -> bytes | None:
-        if scope not in self._keys:
-            raise NotFound(f"the key of {scope} is not in the backup")
-        return self._keys[scope]
-
-    def prepare(self, scopes: Iterable[str]) -> None:
-        """All are at hand."""
-
-    def destroy(self, scope: str) -> bool:
-        raise NotFound("nothing is destroyed in a drill")
 
 
 # --- files -----------------------------------------------------------------------------------------------------------

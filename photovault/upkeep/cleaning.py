@@ -28,7 +28,7 @@ from photovault.erasing import DOUBTED, UNDER_WAY, Erased, erase_all, finish
 from photovault.upkeep.log import AnyVault, record
 from projections.gallery import TRASH, Gallery
 
-__all__ = ["SLICES", "Plan", "clean", "needed_blobs"]
+__all__ = ["SLICES", "Plan", "clean", "expired", "needed_blobs"]
 
 SLICES = 16
 """Parts of the store: one is looked at for orphans each day, so that each has its turn in a fortnight or so."""
@@ -84,7 +84,7 @@ def clean(
     plan = Plan()
     on_step("trash")
     before = vault.clock() - TRASH_KEPT
-    plan.trash = [asset_stream(owner, each) for owner in owners for each in _expired(vault, owner, before)]
+    plan.trash = [asset_stream(owner, each) for owner in owners for each in expired(vault, owner, before)]
     plan.unfinished = [entry.name for entry in vault.checkpoints.list(UNDER_WAY)]
     on_step("views")
     plan.generations = list(_unread(vault, vault.clock() - UNUSED_KEPT))
@@ -153,7 +153,7 @@ def needed_blobs(
     return needed, unreadable
 
 
-def _expired(vault: AnyVault, owner: str, before: datetime) -> Iterator[str]:
+def expired(vault: AnyVault, owner: str, before: datetime) -> Iterator[str]:
     """Ids in an owner's trash since before a moment."""
     _, table = vault.generations.active(Gallery.name)
     high, cursor = f"{TRASH}#{before.isoformat()}", None

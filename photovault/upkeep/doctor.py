@@ -176,8 +176,8 @@ def _seal(vault: AnyVault) -> Iterator[Finding]:
 
 def _backup(vault: AnyVault) -> Iterator[Finding]:
     now = vault.clock()
-    replica = getattr(vault.settings, "backup_bucket", None)
-    if hasattr(vault.settings, "backup_bucket"):  # on AWS S3 itself copies
+    if hasattr(vault.settings, "replica_prefix"):  # on AWS S3 itself copies
+        replica = vault.settings.replica_region
         what = f"S3 copies to {replica}" if replica else "there is no copy in another region"
         do = "" if replica else "set ReplicaPrefix and ReplicaRegion (docs/upkeep.md)"
         yield Finding("backup", "ok" if replica else "warning", what, do)

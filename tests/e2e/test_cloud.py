@@ -35,6 +35,7 @@ from photovault.aws import replay as cloud_replay
 from photovault.aws.cloud import Cloud, CloudSettings
 from photovault.aws.rebuild import Order
 from photovault.config import Settings, models_folder
+from photovault.memories import Reader
 from photovault.reprocessing import dead_letters, redrive
 from photovault.sample import write_sample_library
 from photovault.vault import Vault
@@ -71,6 +72,7 @@ class Story(Struct):
     broken: Life | None = None
     redriven: int = 0
     in_the_end: dict[str, GalleryItem] = {}
+    looked: dict[str, Any] = {}  # what the function for memories answered
     endpoint: str = ""
 
 
@@ -96,6 +98,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
         aws.s3.put_object(Bucket=outputs["OriginalsBucket"], Key=f"{OWNER}/a folder/", Body=b"")
         _until(lambda: _ended(told, len(GOOD) + len(BAD) + 2 + FACE.is_file()))
         told.after_upload = _gallery(told)
+        told.looked = _look_for_memories(told, endpoint)
         _break_and_upload(told, photos, endpoint)
         _replay(told)
         told.letters = wait_for(lambda: dead_letters(cloud), 240)
@@ -155,6 +158,16 @@ def _life(told: Story, name: str) -> Life:
 
 def _lambda(told: Story, endpoint: str) -> Any:
     return told.cloud.aws.session.client("lambda", endpoint_url=endpoint)
+
+
+def _look_for_memories(told: Story, endpoint: str) -> dict[str, Any]:
+    """Ask for the day, years later, on which one of the pictures was taken."""
+    day = (told.after_upload[GOOD[0]].taken_at or "")[5:10]
+    answer = _lambda(told, endpoint).invoke(
+        FunctionName="photovault-dev-memories", Payload=json.dumps({"day": f"2026-{day}"}).encode()
+    )
+    looked: dict[str, Any] = json.loads(answer["Payload"].read())
+    return looked
 
 
 def _break_and_upload(told: Story, photos: Path, endpoint: str) -> None:
@@ -223,8 +236,18 @@ def test_faces_of_an_owner_who_agreed_are_found_and_told_apart(story: Story) -> 
     assert key is not None
     vectors = story.cloud.people.unseal(OWNER, asset.id, key, asset.faces.sealed or "")
     assert vectors is not None
-    near = story.cloud.people.near(OWNER, "another picture", vectors)  # what the function has remembered, found here
+    near = story.cloud.people.near(OWNER, "another picture", vectors).faces  # what the function has remembered
     assert all(near[face][0].person == each.person for face, each in asset.people.items())
+
+
+def test_what_this_day_was_in_other_years_is_remembered(story: Story) -> None:
+    assert story.looked.get("created", 0) >= 1, story.looked
+    _, table = story.cloud.generations.active("memories")
+    _until(lambda: bool(story.cloud.views.query(table, OWNER).rows), 30)
+    albums, _ = Reader(story.cloud, OWNER, story.cloud.settings.serving, lambda blob: blob).page()
+    days = [album for album in albums if album.memory["kind"] == "on_this_day"]
+    assert [album.memory["title"] for album in days] == ["On this day, 4 September 2022"]
+    assert GOOD[0] in {item["file_name"] for item in days[0].items}
 
 
 def test_a_place_has_its_name_and_a_picture_its_fingerprint(story: Story) -> None:
@@ -349,7 +372,7 @@ def test_a_link_opens_without_a_token_and_hands_out_a_file_without_metadata(stor
     assert (code, headers["Location"]) == (303, f"/s/{made.token}")
     cookie = headers["Set-Cookie"].split(";")[0]
     code, headers, page = _visit(story, f"/s/{made.token}", cookie=cookie)
-    assert (code, b"DSCF3002" in page) == (200, False)
+    assert (code, b"DSCF3002" in page, b'type="password"' in page) == (200, False, False)
     assert "default-src 'none'" in headers["Content-Security-Policy"]
     code, headers, _ = _visit(story, f"/s/{made.token}/1/download", cookie=cookie)
     assert code == 303

@@ -17,7 +17,21 @@ from tests.support.aws_events import REGION, Context
 from tests.support.factories import append, whole_life
 from tests.support.poller import QueuePoller, StreamPoller
 
-MODULES = ("intake", "projector", "relay", "steps", "replay", "reconcile", "seal", "api", "shared", "notify")
+MODULES = (
+    "intake",
+    "projector",
+    "relay",
+    "steps",
+    "replay",
+    "reconcile",
+    "seal",
+    "cluster",
+    "upkeep",
+    "api",
+    "shared",
+    "notify",
+    "memories",
+)
 
 
 Invokes = dict[str, Callable[[dict[str, Any]], Any]]

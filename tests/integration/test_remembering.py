@@ -1,4 +1,4 @@
-"""The look for memories in a vault: what it makes of events, what it revises, what it never shows, and what it reads."""
+"""The look for memories in a vault: what it makes of events and revises, what it never shows, and what it reads."""
 
 from __future__ import annotations
 

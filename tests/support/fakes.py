@@ -8,7 +8,7 @@ import shutil
 import tempfile
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -45,6 +45,7 @@ from domain.streaming import Encoded, EncodedFile, Joined, Segment
 from domain.video import AudioTrack, PosterPicture, PreviewFile, VideoQuality, VideoReport, VideoTrack
 from events_schema.codec import EventCodec
 from photovault.config import Settings
+from photovault.face_collection import CollectedFaces
 from photovault.face_memory import KeptFaces
 from photovault.lookalikes import IndexedLookalikes
 from photovault.messages import Sender
@@ -330,6 +331,7 @@ class MemoryVault:
         scanner: Scanner | None = None,
         serving: Serving | None = None,
         faces: FaceAnalyzer | None = None,
+        people: Callable[..., KeptFaces | CollectedFaces] = KeptFaces,
     ) -> None:
         self.settings = Settings(Path("nowhere"), owner, 1, serving=serving or Serving())
         self.clock = clock or Clock(step_ms=1)
@@ -350,7 +352,7 @@ class MemoryVault:
         self.media = FakeMediaEngine()
         self.scratch = Path(tempfile.mkdtemp(prefix="photovault-test-"))
         self.lookalikes = IndexedLookalikes(self.store, self.views, self.checkpoints, self.clock)
-        self.people = KeptFaces(self.store, self.views, self.checkpoints, self.blobs, self.clock)  # type: ignore[arg-type]
+        self.people = people(self.store, self.views, self.checkpoints, self.blobs, self.clock)
         self.ports = Ports(
             self.store,
             self.blobs,  # type: ignore[arg-type]
@@ -361,7 +363,9 @@ class MemoryVault:
             geocoder=GEOCODER,
             scanner=scanner or NoScanner(),
             serving=self.settings.serving,
-            recognises=Recognition(faces=faces, people=self.people),
+            recognises=Recognition(
+                faces=self.people if isinstance(self.people, CollectedFaces) else faces, people=self.people
+            ),
         )
         self.worker = Worker(steps, self.ports, self.clock)
         self.mail, self.phone = MemoryNotifier("mail"), MemoryNotifier("texts")

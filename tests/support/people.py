@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
 from domain.asset import asset_stream, fold
-from domain.faces import Face, FoundFace, Point
+from domain.faces import Face, FoundFace, Look, Looked, Point
 from domain.recognition import Box, ModelUse
 from photovault.runtime import catch_up
 from tests.support.factories import OWNER, append, fake_photo, uploaded
@@ -52,20 +52,20 @@ class ToldFaces:
 
     def __init__(self, who: Mapping[str, Sequence[str]]) -> None:
         self.who = dict(who)
-        self.models = (ModelUse("told", "1"),)
         self.calls = 0
 
-    def analyze(self, picture: bytes) -> Sequence[FoundFace]:
+    def analyze(self, look: Look) -> Looked:
         """By the mark of the picture."""
         self.calls += 1
-        mark = picture.decode().partition(" of ")[2]
-        return [
+        mark = look.picture.decode().partition(" of ")[2]
+        found = [
             FoundFace(
                 face(0.1 + 0.2 * i, ("blurred",) if who.endswith("?") else ()),
                 vector(who.rstrip("?"), f"{mark} {i}").tobytes(),
             )
             for i, who in enumerate(self.who.get(mark, ()))
         ]
+        return Looked(found, (ModelUse("told", "1"),))
 
 
 def add_photo(vault: MemoryVault, mark: str, owner: str = OWNER) -> None:
@@ -77,13 +77,18 @@ def add_photo(vault: MemoryVault, mark: str, owner: str = OWNER) -> None:
 def vault_with(who: Mapping[str, Sequence[str]], *, agreed: bool = True, owner: str = OWNER) -> MemoryVault:
     """A vault that has worked through these pictures, one after the other."""
     vault = MemoryVault(faces=ToldFaces(who), owner=owner)
+    fill(vault, who, agreed=agreed, owner=owner)
+    return vault
+
+
+def fill(vault: MemoryVault, marks: Iterable[str], *, agreed: bool = True, owner: str = OWNER) -> None:
+    """Work through these pictures, one after the other."""
     if agreed:
         vault.people.agree(owner, "person:test")
-    for mark in who:
+    for mark in marks:
         add_photo(vault, mark, owner)
         work(vault)
     catch_up(vault)  # type: ignore[arg-type]
-    return vault
 
 
 def clusters(vault: MemoryVault, owner: str = OWNER) -> set[frozenset[tuple[str, int]]]:

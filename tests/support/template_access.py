@@ -104,7 +104,28 @@ NEEDS: Mapping[str, Mapping[str, str]] = {
         "sqs:GetQueueAttributes": "MetadataDeadLetters",
         "s3:PutObject": "ArchiveBucket",
     },
+    "upkeep": {
+        "s3:DeleteObjectVersion": "OriginalsBucket",
+        "dynamodb:UpdateItem": "KeyTable",
+        "dynamodb:PutItem": "EventTable",
+        "s3:ListBucketVersions": "DerivedBucket",
+    },
     "seal": {"s3:ListBucket": "ArchiveBucket", "dynamodb:PutItem": "EventTable"},
+    "memories": {
+        "s3:ListBucket": "OriginalsBucket",
+        "dynamodb:PutItem": "EventTable",
+        "dynamodb:Query": "MomentsView",
+        "dynamodb:BatchGetItem": "MemoriesView",
+        "dynamodb:UpdateItem": "CheckpointTable",
+        "s3:PutObject": "DerivedBucket",
+    },
+    "cluster": {
+        "dynamodb:PutItem": "EventTable",
+        "dynamodb:Query": "FacesView",
+        "dynamodb:BatchGetItem": "FacesView",
+        "dynamodb:UpdateItem": "CheckpointTable",
+        "s3:GetObject": "DerivedBucket",
+    },
     "notify": {
         "dynamodb:PutItem": "EventTable",
         "dynamodb:Query": "NotificationsView",
@@ -122,7 +143,18 @@ NEEDS: Mapping[str, Mapping[str, str]] = {
 }
 """What each function can't do without: action -> the resource (its logical id, or attribute)."""
 
-APPENDERS = {"intake", *(step.name for step in PIPELINE), "reconcile", "seal", "relay", "notify", "api"}
+APPENDERS = {
+    "intake",
+    *(step.name for step in PIPELINE),
+    "reconcile",
+    "seal",
+    "cluster",
+    "upkeep",
+    "relay",
+    "notify",
+    "memories",
+    "api",
+}
 """Functions that append events; no other may put into the event table."""
 
 

@@ -29,7 +29,10 @@ HANDLERS = {
     "replay-finish": "handlers.replay.finish",
     "reconcile": "handlers.reconcile.handler",
     "seal": "handlers.seal.handler",
+    "cluster": "handlers.cluster.handler",
     "notify": "handlers.notify.handler",
+    "memories": "handlers.memories.handler",
+    "upkeep": "handlers.upkeep.handler",
     "api": "handlers.api.handler",
 }
 _PUBLIC = {"PHOTOVAULT_PUBLIC_URL": "https://<HttpApi>.execute-api.us-east-1.amazonaws.com"}

@@ -27,6 +27,7 @@ def table_definitions(template: Template) -> list[str]:
     wanted = {
         ENVIRONMENT["EVENTS_TABLE"]: tables.definition(tables.EventItem, stream=True),
         ENVIRONMENT["CHECKPOINTS_TABLE"]: tables.definition(tables.CheckpointItem),
+        ENVIRONMENT["KEYS_TABLE"]: tables.definition(tables.KeyItem),
     }
     for projection in PROJECTIONS:
         described = tables.definition(tables.ViewItem, indexes=projection.indexes)

@@ -253,7 +253,7 @@ class TestTheRealInputs:
     def test_what_the_pipeline_does_not_do_is_priced_beside_the_bill(self) -> None:
         load = Load(images=1_000, videos=0, image_bytes=0, video_bytes=0)
         others = list(extras(load, MEASURED, SHAPE, real_prices(), "us-east-1").values())
-        assert others == [D("3"), D("3"), D("0.036") * 730 + D("1.22")]
+        assert others == [D("3"), D("1"), D("3"), D("0.036") * 730 + D("1.22")]
 
     def test_what_could_be_saved_is_the_difference_that_it_makes(self) -> None:
         load = Load(images=1_000, videos=100, image_bytes=4_500_000, video_bytes=60_000_000)

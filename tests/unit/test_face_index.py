@@ -243,7 +243,7 @@ class TestTwoProcesses:
             vault.views.drop(table)
             vault.views.create(table)
             vector_of = vector("anna", "another").tobytes()
-            [[found]] = second(vault).near(OWNER, "m9", vector_of)
+            [[found]] = second(vault).near(OWNER, "m9", vector_of).faces
             assert (found.asset, found.person) == ("m1", assigned(vault, "m1"))
 
     def test_who_was_said_to_be_another_is_nobody_there(self) -> None:
@@ -251,7 +251,7 @@ class TestTwoProcesses:
             catch_up(vault)  # type: ignore[arg-type]
             told.reject(vault, "m1", 0)  # type: ignore[arg-type]
             catch_up(vault)  # type: ignore[arg-type]
-            [[found]] = second(vault).near(OWNER, "m9", vector("anna", "another").tobytes())
+            [[found]] = second(vault).near(OWNER, "m9", vector("anna", "another").tobytes()).faces
             assert found.person is None
 
     def test_after_forgetting_the_index_is_gone_as_well(self) -> None:
@@ -259,7 +259,7 @@ class TestTwoProcesses:
             catch_up(vault)  # type: ignore[arg-type]
             told.forget(vault)  # type: ignore[arg-type]
             assert not list(vault.checkpoints.list(KIND))
-            assert second(vault).near(OWNER, "m9", vector("anna", "x").tobytes()) == [()]
+            assert second(vault).near(OWNER, "m9", vector("anna", "x").tobytes()).faces == [()]
 
 
 def assigned(vault: MemoryVault, mark: str) -> str:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from domain.asset import asset_stream, fold
 from domain.errors import InvalidInput, NotFound
 from domain.events import FacesDetected, StepSkipped
+from domain.faces import Look
 from photovault import people as told
 from photovault.clustering import cluster_faces
 from photovault.rebuilding import rebuild
@@ -86,7 +87,7 @@ class TestAgreement:
 class TestSealing:
     def test_no_vector_is_in_an_event_or_readable_in_a_blob(self, vault: MemoryVault) -> None:
         detected = asset(vault, "m1").faces
-        [found] = vault.ports.faces.analyze(b"medium of m1")  # type: ignore[union-attr]
+        [found] = vault.ports.faces.analyze(Look(OWNER, "m1", "-", b"medium of m1", 640, 480)).faces  # type: ignore[union-attr]
         for data in [*vault.blobs.data.values(), *(c.body for c in vault.everything())]:
             assert found.vector not in data
         opened = vault.people.unseal(OWNER, "m1", detected.key, detected.sealed)
@@ -162,7 +163,7 @@ class TestPeople:
     def test_a_doubtful_face_founds_nobody_but_is_recognised(self) -> None:
         with vault_with({"m1": ["anna?"], "m2": ["anna"], "m3": ["anna?"]}) as made:
             assert clusters(made) == {frozenset({("m2", 0), ("m3", 0)})}
-            done = cluster_faces(made)  # type: ignore[arg-type]
+            done = cluster_faces(made, OWNER)
             assert (done.assigned, done.people, done.left) == (1, 0, 0)
             assert len(clusters(made)) == 1
 
@@ -170,7 +171,7 @@ class TestPeople:
         who = {f"m{i}": [name] for i, name in enumerate(["anna?"] * 6 + ["ben?"] * 6)}
         with vault_with(who) as made:
             assert clusters(made) == set()
-            done = cluster_faces(made)  # type: ignore[arg-type]
+            done = cluster_faces(made, OWNER)
             assert (done.assigned, done.people, done.left) == (12, 2, 0)
             assert {frozenset(a for a, _ in group) for group in clusters(made)} == {
                 frozenset(f"m{i}" for i in range(6)),
@@ -184,7 +185,7 @@ class TestPeople:
         work(vault)
         mine = {each.person for mark in TWO for each in asset(vault, mark).people.values()}
         assert asset(vault, "e1", "eve").people[0].person not in mine
-        assert [n.asset for n in vault.people.near("eve", "other", _vector(vault, "m1"))[0]] == ["e1"]
+        assert [n.asset for n in vault.people.near("eve", "other", _vector(vault, "m1")).faces[0]] == ["e1"]
 
 
 def _vector(vault: MemoryVault, mark: str) -> bytes:
@@ -202,7 +203,7 @@ class TestDecisions:
             reprocess(vault, step, Selection(assets=("m5",)), "again")  # type: ignore[arg-type]
             work(vault)
             catch_up(vault)  # type: ignore[arg-type]
-            cluster_faces(vault)  # type: ignore[arg-type]
+            cluster_faces(vault, OWNER)
             assert told.root(vault.people, OWNER, asset(vault, "m5").people[0].person) != anna
 
     def test_a_rejection_is_undone(self, vault: MemoryVault) -> None:
@@ -304,7 +305,7 @@ def test_whatever_is_said_in_whatever_order_a_rejection_is_never_broken(seed: in
                     case 3:
                         told.split(vault, whose(vault, mark, face), [(mark, face)])  # type: ignore[arg-type]
                     case 4:
-                        cluster_faces(vault)  # type: ignore[arg-type]
+                        cluster_faces(vault, OWNER)
             except (InvalidInput, KeyError):
                 continue
             for each in who:

@@ -34,7 +34,7 @@ def people_of(vault: MemoryVault, *marks: str) -> list[str]:
 
 def look(vault: MemoryVault) -> int:
     catch_up(vault)  # type: ignore[arg-type]
-    done = cluster_faces(vault)  # type: ignore[arg-type]
+    done = cluster_faces(vault, vault.settings.owner)
     catch_up(vault)  # type: ignore[arg-type]
     return done.merged
 

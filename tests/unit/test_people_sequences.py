@@ -69,7 +69,7 @@ class Sequences(RuleBasedStateMachine):
     @rule()
     def the_periodic_look(self) -> None:
         with self.automatic():
-            cluster_faces(self.vault)  # type: ignore[arg-type]
+            cluster_faces(self.vault, self.vault.settings.owner)
 
     @rule(mark=numbers, step=st.sampled_from(("identify", "faces")))
     def a_step_is_repeated(self, mark: int, step: str) -> None:

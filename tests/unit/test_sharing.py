@@ -22,11 +22,12 @@ from domain.events import (
     PersonHidden,
     PersonsMerged,
 )
+from domain.memory_events import MemoryCreated, MemoryRetired
 from domain.share import LOCK, MAX_WRONG, Share, evolve, open_share, share_stream
 from domain.share_events import ShareCreated, ShareDenied, ShareOpened, ShareUnlocked
 from photovault.runtime import catch_up
 from photovault.sharing import Made, create, download, list_shares, picture, revoke, saved_token, visit
-from tests.support.factories import NOW, append, run, sha
+from tests.support.factories import NOW, append, restored, run, sha, trashed
 from tests.support.fakes import MemoryVault
 from tests.support.people import face
 from tests.support.sharing import photo, same_however_delivered, shared
@@ -326,6 +327,55 @@ class TestAPerson:
         append(vault.store, "anna#person#p2", PersonHidden(hidden=True))
         catch_up(vault)
         assert opened(vault, made) == []
+
+
+class TestAMemory:
+    def remember(self, vault: MemoryVault) -> Made:
+        for asset in ("a1", "a2"):
+            photo(vault, asset)
+        event = MemoryCreated(
+            kind="trip",
+            title="A day in Rome",
+            since="2024-07-01T10:00:00",
+            until="2024-07-01T18:00:00",
+            members=("a1", "a2"),
+            pictures=("a2", "a1"),
+            cover="a2",
+        )
+        append(vault.store, "anna#memory#m1", event)
+        catch_up(vault)
+        made = create(vault, "anna", "memory", vault.settings.serving, subject="m1", title="Rome")
+        catch_up(vault)
+        return made
+
+    def test_shows_what_the_memory_shows_and_nothing_once_it_is_retired(self, vault: MemoryVault) -> None:
+        made = self.remember(vault)
+        assert opened(vault, made) == ["a2", "a1"]
+        append(vault.store, "anna#memory#m1", MemoryRetired(reason="it fell apart"))
+        catch_up(vault)
+        assert opened(vault, made) == []
+
+    def test_of_others_or_of_nothing_there_is_none(self, vault: MemoryVault) -> None:
+        self.remember(vault)
+        for owner, memory in (("boris", "m1"), ("anna", "m2")):
+            with pytest.raises(NotFound, match="no memory"):
+                create(vault, owner, "memory", vault.settings.serving, subject=memory)
+
+
+class TestTheTrash:
+    def test_what_is_in_the_trash_is_not_shown_and_comes_back_with_it(self, vault: MemoryVault) -> None:
+        photo(vault, "a1")
+        photo(vault, "a2")
+        made = shared(vault, "a1", "a2", download=True)
+        seen = visit(vault, made.token, vault.settings.serving)
+        append(vault.store, "anna#asset#a1", trashed())
+        catch_up(vault)
+        assert opened(vault, made, session=seen.session) == ["a2"]
+        left = visit(vault, made.token, vault.settings.serving, session=seen.session)
+        assert [item.number for item in left.items] == [2]
+        append(vault.store, "anna#asset#a1", restored())
+        catch_up(vault)
+        assert opened(vault, made, session=seen.session) == ["a1", "a2"]
 
 
 class TestTheViews:

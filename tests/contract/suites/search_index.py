@@ -253,3 +253,66 @@ class SearchIndexContract:
                 self.ask(index, text, vector=(1.0, 0.0), explain=True)
 
         asked()
+
+    def test_whatever_is_asked_filters_hold_and_owners_never_meet(self, index: SearchIndex) -> None:
+        words = ("dog", "cat", "beach", "rome")
+        held = {}
+        for owner in ("anna", "bert"):
+            for number in range(24):
+                tags = (*(word for bit, word in enumerate(words) if number >> bit & 1), f"{owner}s")
+                held[f"{owner}{number}"] = made = document(
+                    tags=tags,
+                    kind="video" if number % 5 == 0 else "image",
+                    taken=f"{2015 + number % 6}-06-21T10:00:00",
+                    rating=number % 6,
+                )
+                index.put(BLUE, [entry(f"{owner}{number}", made, owner=owner, at=(1, number / 24))])
+
+        @settings(max_examples=60, suppress_health_check=list(HealthCheck), deadline=None)
+        @given(
+            asked=st.lists(st.sampled_from(words), max_size=3),
+            wanted=st.sampled_from((*words, None)),
+            unwanted=st.sampled_from((*words, None)),
+            year=st.sampled_from((2016, 2019, None)),
+            kind=st.sampled_from(("photo", "video", None)),
+            stars=st.sampled_from((1, 4, None)),
+            owner=st.sampled_from(("anna", "bert")),
+            meaning=st.booleans(),
+        )
+        def check(
+            asked: list[str],
+            wanted: str | None,
+            unwanted: str | None,
+            year: int | None,
+            kind: str | None,
+            stars: int | None,
+            owner: str,
+            meaning: bool,
+        ) -> None:
+            fields = {"tag": wanted, "-tag": unwanted, "on": year, "type": kind, "rating": stars}
+            text = " ".join([*asked, *(f"{name}:{value}" for name, value in fields.items() if value is not None)])
+            vector = (1.0, 0.5) if meaning else None
+            found = index.search(BLUE, owner, parse(text, TODAY), vector=vector, limit=100)
+            passing = {
+                name
+                for name, each in held.items()
+                if name.startswith(owner)
+                and (wanted is None or wanted in each.tags)
+                and (unwanted is None or unwanted not in each.tags)
+                and (year is None or each.taken.startswith(str(year)))
+                and (kind is None or each.kind == {"photo": "image"}.get(kind, kind))
+                and (stars is None or (each.rating or 0) >= stars)
+            }
+            having = {name for name in passing if set(asked) & set(held[name].tags)}
+            if meaning and asked:
+                assert having <= set(assets(found)) <= passing
+            else:
+                assert set(assets(found)) == (having if asked else passing)
+            assert found.total == len(found.hits)
+            assert not any(
+                term.startswith("bert" if owner == "anna" else "anna")
+                for begun in "abdcr"
+                for term in index.suggest(BLUE, owner, begun, 100)
+            )
+
+        check()

@@ -23,7 +23,20 @@ from steps.relay import Relay
 from steps.worker import Worker
 from tests.support.fakes import MemoryBlobs, MemoryVault
 
-MODULES = ("intake", "projector", "relay", "steps", "replay", "reconcile", "seal", "api", "shared", "notify")
+MODULES = (
+    "intake",
+    "projector",
+    "relay",
+    "steps",
+    "replay",
+    "reconcile",
+    "seal",
+    "cluster",
+    "upkeep",
+    "api",
+    "shared",
+    "notify",
+)
 
 
 class CountedBlobs(MemoryBlobs):

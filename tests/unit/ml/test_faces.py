@@ -152,7 +152,7 @@ class TestTheModels:
     def test_a_blank_picture_has_no_faces(self) -> None:
         data = io.BytesIO()
         Image.new("RGB", (400, 300), "grey").save(data, "JPEG")
-        assert OnnxFaceAnalyzer(STORE).analyze(data.getvalue()) == []
+        assert OnnxFaceAnalyzer(STORE).find(data.getvalue()) == []
 
     @needs_faces
     def test_one_person_is_nearer_than_two(self) -> None:
@@ -164,7 +164,7 @@ class TestTheModels:
             image.thumbnail((1024, 1024))
             data = io.BytesIO()
             image.save(data, "JPEG", quality=90)
-            [found] = analyzer.analyze(data.getvalue())
+            [found] = analyzer.find(data.getvalue())
             assert found.face.doubts == ()
             faces.setdefault(path.stem[7], []).append(vectors_of(found.vector)[0])
         flat = [(who, vector) for who, vectors in faces.items() for vector in vectors]
