@@ -32,6 +32,7 @@ _SIZES_MB = (512, 768, 1024, 1280, 1536, 1769, 2048, 2560, 3072, 3538, 4096, 512
 _HEAD_ROOM = Decimal("1.3")  # over what 95 of 100 runs need
 _TOP_ROOM = Decimal("1.1")  # over the most that was ever seen
 _SLOWEST = Decimal(2)  # times as long as now; more is no saving but another system
+_WORTH = Decimal("0.01")  # of what it costs now
 _FEW = 20  # runs that say nothing yet
 _MIB = Decimal(1 << 20)
 _MUCH_FAILS = Decimal("0.05")
@@ -91,9 +92,9 @@ def about_memory(use: StepUse, gb_second: Decimal) -> Advice | None:
     sizes = [size for size in _SIZES_MB if size >= needed and size < use.memory_mb and _slower(use, size) <= _SLOWEST]
     if not sizes:
         return None
-    best = min(sizes, key=lambda size: _price(use, size, gb_second))
+    best = min(sizes, key=lambda size: (round(_price(use, size, gb_second) / now, 3), -size))
     saves, slower = now - _price(use, best, gb_second), _slower(use, best)
-    if saves <= 0:
+    if saves < now * _WORTH:
         return None
     speed = "at the same speed" if slower <= Decimal("1.02") else f"and takes {slower:.2f} times as long"
     return Advice(

@@ -52,7 +52,7 @@ class StepRun(Struct, frozen=True, kw_only=True, gc=False):
     duration_ms: Annotated[int, doc("Wall time of this attempt.", "ms", ge=0)] = 0
     cpu_ms: Annotated[int, doc("Processor time of this attempt, the decoder's included.", "ms", ge=0)] = 0
     peak_mb: Annotated[
-        int, doc("Most memory of the worker's process so far and of this attempt's decoder; 0: unknown.", "MB", ge=0)
+        int, doc("Most memory that it can have needed, the decoder's included; 0: unknown.", "MB", ge=0)
     ] = 0
 
 

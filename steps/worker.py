@@ -38,9 +38,17 @@ DONE = Verdict("done")
 
 
 class Worker:
-    """Runs steps; one instance may serve many threads."""
+    """Runs steps; one instance may serve many threads.
 
-    def __init__(self, steps: Steps, ports: Ports, clock: Callable[[], datetime] = utc_now) -> None:
+    Args:
+        alone: this process runs one step, one attempt at a time, and nothing else: its memory is that step's.
+    """
+
+    def __init__(
+        self, steps: Steps, ports: Ports, clock: Callable[[], datetime] = utc_now, *, alone: bool = False
+    ) -> None:
+        self._alone = alone
+        self._bare = _peak_bytes()  # before any step has loaded what it needs
         self._steps = steps
         self._ports = ports
         self._store: EventStore = ports.store
@@ -126,7 +134,13 @@ class Worker:
         return time.thread_time() + self._ports.media.cpu_seconds()
 
     def _peak_mb(self) -> int:
-        """An upper bound: this process's peak so far, which on AWS is that of one step's runs in one container, and the
-        decoder's peak in this attempt."""
-        own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-        return (own + self._ports.media.peak_bytes()) // 1_000_000
+        """Most that this attempt can have needed; 0 where that is not known, as the process does other things too."""
+        decoder = self._ports.media.peak_bytes()
+        if self._alone:
+            return (_peak_bytes() + decoder) // 1_000_000
+        return (self._bare + decoder) // 1_000_000 if decoder else 0
+
+
+def _peak_bytes() -> int:
+    """Of this process, so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

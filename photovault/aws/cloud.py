@@ -343,7 +343,7 @@ class Cloud:
             serving=self.settings.serving,
             recognises=self,
         )
-        return Worker(STEP_FUNCTIONS, ports, self.clock)
+        return Worker(STEP_FUNCTIONS, ports, self.clock, alone=True)
 
     @cached_property
     def people(self) -> KeptFaces | CollectedFaces:
