@@ -12,10 +12,10 @@ from msgspec import Struct, structs
 
 from domain.commits import Commit
 from domain.event_base import Outcome
-from domain.events import EVENTS, Event, ReprocessRequested, StepFailed, StepGivenUp, StepSkipped
+from domain.events import EVENTS, AssetErased, Event, ReprocessRequested, StepFailed, StepGivenUp, StepSkipped
 from domain.histogram import bucket_of
 from domain.pipeline import STEPS, runs_after
-from projections.base import Projection, Totals
+from projections.base import ERASED, Projection, Totals
 
 __all__ = ["ENDS", "Performance", "Runs"]
 
@@ -41,6 +41,7 @@ class Runs(Struct, frozen=True, array_like=True, gc=False):
     began_us: int = 0
     due: dict[str, int] = {}  # step -> when it was last due, in ms since the asset's first event
     cells: dict[str, Cell] = {}  # "renditions:2:2026-11"
+    trashed: str | None = None
 
 
 def _one_more(counts: dict[int, int], value: int) -> dict[int, int]:
@@ -55,7 +56,12 @@ def _moved(state: Runs, event: Event, commit: Commit) -> Runs:
         state = _ended(state, event, commit, now)
     names = dict.fromkeys(name.partition(":")[0] for name in runs_after(event))
     due = state.due | dict.fromkeys(names, now) if names else state.due
-    return Runs(began, due, state.cells)
+    return Runs(began, due, state.cells, state.trashed)
+
+
+def _erased(state: Runs, event: AssetErased, commit: Commit) -> Runs:
+    """Sums stay, and no time of anything that was done."""
+    return Runs(cells=state.cells, trashed=ERASED)
 
 
 def _ended(state: Runs, event: Outcome, commit: Commit, now: int) -> Runs:
@@ -89,8 +95,15 @@ class Performance(Projection[Runs]):
     version = 1
     about = "an owner's runs by step, version and month: ends, times, waits, memory"
     has_totals = True
+    follows_trash = False  # work on it goes on
     state = Runs
-    on = {cls: _moved for cls in EVENTS if issubclass(cls, Outcome) or cls in _MAKE_DUE or cls is ReprocessRequested}
+    on = dict.fromkeys(
+        (cls for cls in EVENTS if issubclass(cls, Outcome) or cls in _MAKE_DUE or cls is ReprocessRequested), _moved
+    ) | {AssetErased: _erased}
+
+    def counted(self, state: Runs) -> Totals:
+        """In the trash, erased or not: it was spent. An erased asset's tombstone holds the sums."""
+        return self.totals(state)
 
     def totals(self, state: Runs) -> Totals:
         """This asset's share."""

@@ -38,7 +38,8 @@ def test_storage_is_what_the_files_weigh(owner: Owner) -> None:
 def test_every_run_is_counted_and_decoders_tell_their_memory(owner: Owner) -> None:
     steps = {item["step"]: item for item in owner("analytics", "performance")["items"]}
     status = owner("status")["steps"]
-    assert {name: item["done"] for name, item in steps.items()} == {name: status[name]["done"] for name in steps}
+    assert steps.keys() >= {name for name, counts in status.items() if counts["done"]}
+    assert all(item["done"] >= status[name]["done"] for name, item in steps.items())  # some run more than once
     assert steps["renditions"]["attempts"] == 3
     assert steps["renditions"]["peak_mb"]["p95"] > 20
     assert steps["renditions"]["duration_ms"]["p50"] <= steps["renditions"]["duration_ms"]["p99"]
