@@ -448,6 +448,10 @@ class MediaEngine(Protocol):
         """Processor time that this thread's calls have used so far."""
         ...
 
+    def peak_bytes(self) -> int:
+        """Most memory that a child held in this thread's calls since this was last asked; 0: no call, or unknown."""
+        ...
+
     def close(self) -> None:
         """End the child processes."""
         ...

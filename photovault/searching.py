@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
+from domain.behaviour_events import SearchMade
 from domain.errors import InvalidInput
 from domain.query import Query, parse
 from photovault.answering import Results, answer, begun
@@ -34,7 +35,7 @@ def search(
     """
     query = parse(text, today)
     only = of_people(vault, query)
-    return answer(
+    results = answer(
         vault,
         vault.index,
         vault.settings.owner,
@@ -46,6 +47,9 @@ def search(
         lexical=lexical,
         explain=explain,
     )
+    if cursor is None:
+        vault.behaviour.note(vault.settings.owner, SearchMade(found=results.found.total))
+    return results
 
 
 def of_people(vault: Vault, query: Query) -> set[str] | None:

@@ -11,6 +11,7 @@ from decimal import Decimal
 
 from msgspec import Struct
 
+from domain.advice import FULL_PROCESSOR_MB
 from domain.errors import InvalidInput
 from photovault.cost.inputs import Footprint, FunctionShape, Measured, PerAsset, PriceTable
 from photovault.cost.metering import Usage
@@ -37,9 +38,6 @@ PLAN_USD = (Decimal(30), Decimal(75))
 """What the proposal planned a month for 1,000 images and 100 videos, lowest and highest."""
 
 TARGET_SHARE = Decimal("0.1")
-
-FULL_PROCESSOR_MB = 1769
-"""Memory at which a function has the equivalent of one vCPU ("Configure Lambda function memory", AWS documentation)."""
 
 GB = Decimal(10**9)
 _GIB_MB = Decimal(1024)
