@@ -32,6 +32,7 @@ from photovault import memories as told
 from photovault.answering import answer, begun
 from photovault.auditing import life_of
 from photovault.aws.cloud import Cloud, cloud, is_owner
+from photovault.keeping import restore, set_favourite, trash, trash_page
 from photovault.memories import KINDS, Reader
 from photovault.moments import checked_month
 from projections.notifications import Contacts
@@ -122,6 +123,44 @@ def audit(asset: str) -> Response[str]:
     if not loaded.events:
         raise NotFound(f"there is no asset {asset}")
     return _json(life_of(stream, loaded.events))
+
+
+@app.get("/trash")
+def list_trash() -> Response[str]:
+    """What is in the trash, the last one put there first; `limit`, `cursor`."""
+    vault, owner = cloud(), _owner()
+    projection, _ = vault.generations.active("gallery")
+    page = trash_page(vault, owner, limit=_limit(), cursor=_query("cursor"))
+    serving = vault.settings.serving
+    items = [served(projection, row, _link(vault), serving, from_trash=True) for row in page.rows]
+    return _json({"items": items, "cursor": page.cursor})
+
+
+@app.put("/assets/<asset>/trash")
+def put_into_trash(asset: str) -> Response[str]:
+    """Into the trash, with what belongs to the same shot; `assets` are those that were not there before. Upkeep erases
+    it after 30 days."""
+    vault, stream = cloud(), _stream(asset)
+    return _json({"assets": trash(vault, stream, "asked for through the API")})
+
+
+@app.delete("/assets/<asset>/trash")
+def take_out_of_trash(asset: str) -> Response[str]:
+    """Out of the trash again."""
+    vault, stream = cloud(), _stream(asset)
+    return _json({"assets": restore(vault, stream, "asked for through the API")})
+
+
+@app.put("/assets/<asset>/favourite")
+def mark(asset: str) -> Response[str]:
+    """It is a favourite."""
+    return _json({"changed": set_favourite(cloud(), _stream(asset), favourite=True)})
+
+
+@app.delete("/assets/<asset>/favourite")
+def unmark(asset: str) -> Response[str]:
+    """It is one no longer."""
+    return _json({"changed": set_favourite(cloud(), _stream(asset), favourite=False)})
 
 
 @app.get("/status")
@@ -404,6 +443,18 @@ def _asset_id(asset: str) -> str:
     if not re.fullmatch(r"[a-z0-9]{1,64}", asset):
         raise NotFound(f"there is no asset {asset[:80]}")
     return asset
+
+
+def _stream(asset: str) -> str:
+    """The stream of an asset of the caller's.
+
+    Raises:
+        NotFound: there is none.
+    """
+    stream = asset_stream(_owner(), _asset_id(asset))
+    if not cloud().store.load(stream).events:
+        raise NotFound(f"there is no asset {asset}")
+    return stream
 
 
 def _query(name: str) -> str | None:
