@@ -14,7 +14,14 @@ from msgspec import Struct
 ROOT = Path(__file__).resolve().parents[1]
 RUNTIME = "3.13"
 
-NOT_ON_LAMBDA = {"photovault/cli", "photovault/cost", "photovault/__main__.py", "photovault/aws/stacks.py"}
+NOT_ON_LAMBDA = {
+    "photovault/cli",
+    "photovault/cost/measuring.py",
+    "photovault/cost/measuring_media.py",
+    "photovault/cost/measuring_recognition.py",
+    "photovault/__main__.py",
+    "photovault/aws/stacks.py",
+}
 """The command line stays at home, and what it alone needs (`AT_HOME`)."""
 AT_HOME = {"typer", "rich"}
 

@@ -34,6 +34,7 @@ class Seen(Struct, frozen=True, array_like=True, gc=False):
     last: tuple[bytes, ...] = ()  # of the last assets, four bytes each
     erased: bool = False
     agreement: int = 0  # of the agreement's stream: which one holds; 0: none
+    behaviour: str = ""  # id of the stream
 
 
 def _viewed(state: Seen, event: AssetViewed, commit: Commit) -> Seen:
@@ -59,15 +60,15 @@ def _searched(state: Seen, event: SearchMade, commit: Commit) -> Seen:
 
 
 def _erased(state: Seen, event: BehaviourErased, commit: Commit) -> Seen:
-    return Seen(erased=True)
+    return Seen(erased=True, behaviour=state.behaviour)
 
 
 def _agreed(state: Seen, event: BehaviourAgreed, commit: Commit) -> Seen:
-    return Seen(agreement=event.agreement)
+    return Seen(agreement=event.agreement, behaviour=state.behaviour)
 
 
 def _withdrawn(state: Seen, event: BehaviourWithdrawn, commit: Commit) -> Seen:
-    return Seen()
+    return Seen(behaviour=state.behaviour)
 
 
 class Behaviour(Projection[Seen]):
@@ -90,7 +91,7 @@ class Behaviour(Projection[Seen]):
     def start(self, stream: str) -> Seen:
         """The month is in the stream's name."""
         ident = split_stream(stream)[2]
-        return Seen("" if ident == AGREEMENT else ident.rpartition("-")[0])
+        return Seen("" if ident == AGREEMENT else ident.rpartition("-")[0], behaviour=ident)
 
     def totals(self, state: Seen) -> Totals:
         """This month's counts."""

@@ -42,6 +42,7 @@ class Runs(Struct, frozen=True, array_like=True, gc=False):
     due: dict[str, int] = {}  # step -> when it was last due, in ms since the asset's first event
     cells: dict[str, Cell] = {}  # "renditions:2:2026-11"
     trashed: str | None = None
+    asset: str = ""
 
 
 def _one_more(counts: dict[int, int], value: int) -> dict[int, int]:
@@ -56,12 +57,12 @@ def _moved(state: Runs, event: Event, commit: Commit) -> Runs:
         state = _ended(state, event, commit, now)
     names = dict.fromkeys(name.partition(":")[0] for name in runs_after(event))
     due = state.due | dict.fromkeys(names, now) if names else state.due
-    return Runs(began, due, state.cells, state.trashed)
+    return Runs(began, due, state.cells, state.trashed, commit.stream.rpartition("#")[2])
 
 
 def _erased(state: Runs, event: AssetErased, commit: Commit) -> Runs:
     """Sums stay, and no time of anything that was done."""
-    return Runs(cells=state.cells, trashed=ERASED)
+    return Runs(cells=state.cells, trashed=ERASED, asset=state.asset)
 
 
 def _ended(state: Runs, event: Outcome, commit: Commit, now: int) -> Runs:

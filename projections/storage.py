@@ -35,10 +35,11 @@ class Stored(Struct, frozen=True, array_like=True, gc=False):
     motion: int = 0  # the video inside a motion photo
     sidecars: int = 0
     trashed: str | None = None
+    asset: str = ""
 
 
 def _uploaded(state: Stored, event: AssetUploaded, commit: Commit) -> Stored:
-    return Stored(f"{commit.recorded_at:%Y-%m}", event.size_bytes)
+    return Stored(f"{commit.recorded_at:%Y-%m}", event.size_bytes, asset=commit.stream.rpartition("#")[2])
 
 
 def _validated(state: Stored, event: FileValidated, commit: Commit) -> Stored:

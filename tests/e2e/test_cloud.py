@@ -29,7 +29,7 @@ from domain.pipeline import STEPS
 from domain.ports import DeadLetter
 from infrastructure.deploy_emulated import deploy
 from infrastructure.emulator import MISSING, connect, emulator, executable
-from photovault import contacts, sharing
+from photovault import analytics, contacts, sharing
 from photovault.auditing import Life, life_of
 from photovault.aws import replay as cloud_replay
 from photovault.aws.cloud import Cloud, CloudSettings
@@ -352,6 +352,17 @@ def test_the_archive_in_s3_holds_every_commit_and_the_chain_is_whole(story: Stor
         return {(c.stream, c.number): c.hash for c in story.cloud.archive.read(since, until)}
 
     _until(lambda: archived() == everything, 30)
+
+
+def test_every_byte_and_every_run_is_counted(story: Story) -> None:
+    _, table = story.cloud.generations.active("library")
+    library = story.cloud.views.totals(table, OWNER)["library"]
+    assert analytics.storage(story.cloud, [OWNER])["original_bytes"] == library["original_bytes"]
+    steps = {item["step"]: item for item in analytics.performance(story.cloud, [OWNER])["items"]}
+    assert steps["validate"]["attempts"] >= len(GOOD) + len(BAD)
+    assert steps["renditions"]["peak_mb"]["p50"] > 0
+    assert sum(item["given_up"] for item in steps.values()) >= 1  # the step that was broken
+    assert _get(story, "/stats/storage")[0] in (401, 403)
 
 
 def test_the_api_answers_and_shows_nothing_without_a_token(story: Story) -> None:

@@ -335,3 +335,22 @@ class TestContentClaims:
         upload(vault)
         work(vault)
         assert not [c.stream for c in vault.everything() if split_stream(c.stream)[1] == "content"]
+
+
+class TestMemory:
+    def peak_mb(self, vault: MemoryVault, *, alone: bool, decoder: int) -> int:
+        vault.media.peak_bytes = lambda: decoder  # type: ignore[method-assign]
+        vault.worker = Worker(STEP_FUNCTIONS, vault.ports, vault.clock, alone=alone)
+        upload(vault)
+        deliver(vault)
+        (found,) = (event for event in events(vault) if isinstance(event, FileValidated))
+        return found.run.peak_mb
+
+    def test_a_process_that_does_other_things_tells_of_its_decoder_only(self, vault: MemoryVault) -> None:
+        assert self.peak_mb(vault, alone=False, decoder=0) == 0
+
+    def test_the_decoders_memory_comes_on_top(self, vault: MemoryVault) -> None:
+        assert self.peak_mb(vault, alone=False, decoder=300_000_000) > 300
+
+    def test_a_process_alone_tells_of_itself(self, vault: MemoryVault) -> None:
+        assert self.peak_mb(vault, alone=True, decoder=0) > 0

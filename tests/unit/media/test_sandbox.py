@@ -189,6 +189,15 @@ def test_children_are_replaced_after_so_many_calls_or_bytes(picture: Path) -> No
         assert engine.child_pids() == []
 
 
+def test_the_most_memory_of_a_threads_calls_is_told_once(
+    engine: SandboxedMediaEngine, picture: Path, tmp_path: Path
+) -> None:
+    assert engine.peak_bytes() == 0
+    engine.render(picture, tmp_path)
+    assert 10 << 20 < engine.peak_bytes() < engine.limits.max_memory_bytes
+    assert engine.peak_bytes() == 0
+
+
 def test_threads_do_not_wait_for_each_other_and_count_their_own_time(
     engine: SandboxedMediaEngine, picture: Path, tmp_path: Path
 ) -> None:
