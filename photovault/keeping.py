@@ -15,7 +15,7 @@ from domain.errors import ConflictError, InvalidInput
 from domain.events import Event
 from domain.ports import Page
 from domain.upkeep import WITH_TRASH
-from photovault.vault import Vault
+from photovault.owned import OwnedVault
 from projections.gallery import TRASH, Gallery
 from projections.serving import served
 
@@ -24,12 +24,12 @@ __all__ = ["change", "list_trash", "restore", "set_favourite", "trash", "trash_p
 _PAGE = 1000
 
 
-def set_favourite(vault: Vault, stream: str, *, favourite: bool) -> bool:
+def set_favourite(vault: OwnedVault, stream: str, *, favourite: bool) -> bool:
     """Mark an asset, or take the mark away; whether that is new."""
     return change(vault, stream, lambda asset: assets.set_favourite(asset, favourite=favourite))
 
 
-def trash(vault: Vault, stream: str, reason: str) -> list[str]:
+def trash(vault: OwnedVault, stream: str, reason: str) -> list[str]:
     """Put an asset and what stands behind it into the trash; the ids of those that were not there before.
 
     Raises:
@@ -42,7 +42,7 @@ def trash(vault: Vault, stream: str, reason: str) -> list[str]:
     return _each(vault, stream, lambda asset: assets.trash(asset, reason))
 
 
-def restore(vault: Vault, stream: str, reason: str) -> list[str]:
+def restore(vault: OwnedVault, stream: str, reason: str) -> list[str]:
     """Take an asset and what stands behind it out of the trash; the ids of those that were there.
 
     Raises:
@@ -52,7 +52,7 @@ def restore(vault: Vault, stream: str, reason: str) -> list[str]:
     return _each(vault, stream, lambda asset: assets.restore(asset, reason))
 
 
-def trash_page(vault: Vault, *, limit: int = 50, cursor: str | None = None, before: str | None = None) -> Page:
+def trash_page(vault: OwnedVault, *, limit: int = 50, cursor: str | None = None, before: str | None = None) -> Page:
     """Gallery rows of what is in the trash, the last one put there first.
 
     Args:
@@ -72,7 +72,9 @@ def trash_page(vault: Vault, *, limit: int = 50, cursor: str | None = None, befo
     )
 
 
-def list_trash(vault: Vault, limit: int = 50, cursor: str | None = None) -> tuple[list[dict[str, Any]], str | None]:
+def list_trash(
+    vault: OwnedVault, limit: int = 50, cursor: str | None = None
+) -> tuple[list[dict[str, Any]], str | None]:
     """The trash as `query gallery` shows assets, with `trashed_at`; and the cursor of the next page."""
     page = trash_page(vault, limit=limit, cursor=cursor)
     gallery = Gallery()
@@ -80,7 +82,7 @@ def list_trash(vault: Vault, limit: int = 50, cursor: str | None = None) -> tupl
     return items, page.cursor
 
 
-def trashed_ids(vault: Vault, before: str | None = None) -> list[str]:
+def trashed_ids(vault: OwnedVault, before: str | None = None) -> list[str]:
     """Ids of all assets in the trash, the last one put there first."""
     found: list[str] = []
     cursor: str | None = None
@@ -92,7 +94,7 @@ def trashed_ids(vault: Vault, before: str | None = None) -> list[str]:
             return found
 
 
-def change(vault: Vault, stream: str, decide: Callable[[Asset], Sequence[Event]]) -> bool:
+def change(vault: OwnedVault, stream: str, decide: Callable[[Asset], Sequence[Event]]) -> bool:
     """Append what the owner decides about an asset; whether that was anything."""
     while True:
         loaded = vault.store.load(stream)
@@ -112,7 +114,7 @@ def change(vault: Vault, stream: str, decide: Callable[[Asset], Sequence[Event]]
         return True
 
 
-def _each(vault: Vault, stream: str, decide: Callable[[Asset], Sequence[Event]]) -> list[str]:
+def _each(vault: OwnedVault, stream: str, decide: Callable[[Asset], Sequence[Event]]) -> list[str]:
     """The same for an asset and all that stand behind it; those that stand behind come first, so that a killed command
     leaves the one that a person sees, and can name again."""
     asset = fold(stream, vault.store.load(stream).events)
