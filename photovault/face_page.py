@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from photovault.people import Listed, pictures
 
 if TYPE_CHECKING:
-    from photovault.vault import Vault
+    from photovault.owned import OwnedVault
 
 __all__ = ["MAX_FACES", "crop", "write_people"]
 
@@ -37,7 +37,7 @@ small { opacity: .7; font-weight: normal }
 """
 
 
-def write_people(vault: Vault, found: Sequence[Listed], to: Path) -> None:
+def write_people(vault: OwnedVault, found: Sequence[Listed], to: Path) -> None:
     """Write a page with everybody's faces; pictures that the policy withholds are left out."""
     parts = []
     for each in found:

@@ -9,11 +9,11 @@ import msgspec
 from domain.asset import asset_stream
 from domain.commits import split_stream
 from domain.errors import InvalidInput, NotFound, ViewUnavailable
-from photovault.vault import Vault
+from photovault.owned import OwnedVault
 from projections.files import PATHS, Place, path_key
 
 
-def find_asset(vault: Vault, text: str) -> str:
+def find_asset(vault: OwnedVault, text: str) -> str:
     """The stream of the asset that `text` names.
 
     Raises:
@@ -41,13 +41,13 @@ def asset_id(stream: str) -> str:
     return split_stream(stream)[2]
 
 
-def _by_path(vault: Vault, text: str) -> str | None:
+def _by_path(vault: OwnedVault, text: str) -> str | None:
     _, table = vault.generations.active("files")
     row = vault.views.get(table, [(vault.settings.owner, path_key(str(Path(text).absolute())))])[0]
     return msgspec.msgpack.decode(row.data, type=Place).asset if row and not row.deleted else None
 
 
-def _by_prefix(vault: Vault, text: str) -> str | None:
+def _by_prefix(vault: OwnedVault, text: str) -> str | None:
     _, table = vault.generations.active("files")
     rows = vault.views.query(table, vault.settings.owner, low=text, high=text + "\U0010ffff", limit=6).rows
     ids = [row.key for row in rows if not row.key.startswith(PATHS)]

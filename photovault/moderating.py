@@ -7,13 +7,13 @@ from domain.commits import Cause, derive_id
 from domain.errors import InvalidInput
 from domain.events import ModerationPolicySet, ModerationRuled
 from domain.moderation import Policy, Verdict
-from photovault.vault import Vault
+from photovault.owned import OwnedVault
 from steps.moderation import policy_of, policy_stream
 
 __all__ = ["rule", "set_policy"]
 
 
-def set_policy(vault: Vault, policy: Policy) -> bool:
+def set_policy(vault: OwnedVault, policy: Policy) -> bool:
     """Record the owner's policy; False when it stood so already. It counts for what is looked at from now on."""
     owner = vault.settings.owner
     if policy_of(vault.store, owner) == policy:
@@ -24,7 +24,7 @@ def set_policy(vault: Vault, policy: Policy) -> bool:
     return True
 
 
-def rule(vault: Vault, stream: str, verdict: Verdict | None, reason: str) -> bool:
+def rule(vault: OwnedVault, stream: str, verdict: Verdict | None, reason: str) -> bool:
     """Say what becomes of a picture, whatever models say; None: the model's verdict counts again. False when it was
     so already.
 
@@ -41,6 +41,6 @@ def rule(vault: Vault, stream: str, verdict: Verdict | None, reason: str) -> boo
     return True
 
 
-def _cause(vault: Vault, stream: str, token: str) -> Cause:
+def _cause(vault: OwnedVault, stream: str, token: str) -> Cause:
     said = derive_id("moderation", stream, token)
     return Cause(commit_id=said, actor=f"person:{vault.settings.owner}", correlation_id=said)

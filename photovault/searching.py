@@ -1,21 +1,22 @@
-"""Search on one machine: a person's words, whom they name, and the page of pictures that answers them."""
+"""Search as an owner asks, on one machine and on AWS: words, whom they name, and the page that answers them."""
 
 from __future__ import annotations
 
 from datetime import date
 
 from domain.behaviour_events import SearchMade
-from domain.errors import InvalidInput
+from domain.errors import InvalidInput, NotFound
+from domain.ports import SearchIndex
 from domain.query import Query, parse
 from photovault.answering import Results, answer, begun
+from photovault.owned import OwnedVault
 from photovault.people import find_person, together
-from photovault.vault import Vault
 
 __all__ = ["Results", "of_people", "search", "suggest"]
 
 
 def search(
-    vault: Vault,
+    vault: OwnedVault,
     text: str,
     today: date,
     *,
@@ -37,7 +38,7 @@ def search(
     only = of_people(vault, query)
     results = answer(
         vault,
-        vault.index,
+        _index(vault),
         vault.settings.owner,
         query,
         vault.locate,
@@ -52,7 +53,7 @@ def search(
     return results
 
 
-def of_people(vault: Vault, query: Query) -> set[str] | None:
+def of_people(vault: OwnedVault, query: Query) -> set[str] | None:
     """Assets that show everybody whom `person:` names; None where it names nobody.
 
     Raises:
@@ -68,6 +69,15 @@ def of_people(vault: Vault, query: Query) -> set[str] | None:
     return {shown.asset for shown in together(vault, wanted)}
 
 
-def suggest(vault: Vault, beginning: str, limit: int) -> list[str]:
+def suggest(vault: OwnedVault, beginning: str, limit: int) -> list[str]:
     """The owner's tags, places, cameras and keywords that begin so."""
-    return begun(vault, vault.index, vault.settings.owner, beginning, limit)
+    return begun(vault, _index(vault), vault.settings.owner, beginning, limit)
+
+
+def _index(vault: OwnedVault) -> SearchIndex:
+    if vault.index is None:
+        raise NotFound(
+            "this deployment has no search: deploy it with the parameter OpenSearch=on (docs/search.md says what it "
+            "costs), then `photovault replay --on aws --projection search`"
+        )
+    return vault.index

@@ -6,11 +6,11 @@ from domain.asset import fold
 from domain.commits import Cause, derive_id
 from domain.errors import InvalidInput
 from domain.stacks import dissolve, stack_stream
-from photovault.vault import Vault
+from photovault.owned import OwnedVault
 from steps.stacks import change_stack, tell
 
 
-def unstack(vault: Vault, stream: str, reason: str) -> list[str]:
+def unstack(vault: OwnedVault, stream: str, reason: str) -> list[str]:
     """Dissolve every stack that an asset stands in; it holds for good. Returns the ids of the assets that changed.
 
     Raises:

@@ -40,6 +40,7 @@ from steps.worker import Worker
 if TYPE_CHECKING:
     from photovault.face_collection import CollectedFaces
     from photovault.face_memory import KeptFaces
+    from photovault.recognition import RecognitionOptions
 
 
 class Vault:
@@ -196,6 +197,13 @@ class Vault:
         from photovault.recognition import faces_of
 
         return faces_of(self.people)
+
+    @property
+    def recognition(self) -> RecognitionOptions:
+        """Who recognises what."""
+        from photovault.recognition import RecognitionOptions
+
+        return RecognitionOptions.of()
 
     @cached_property
     def sender(self) -> Sender:

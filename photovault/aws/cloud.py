@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from photovault.face_collection import CollectedFaces
     from photovault.face_memory import KeptFaces
     from photovault.lookalikes import IndexedLookalikes
+    from photovault.recognition import RecognitionOptions
     from projections.projector import Projector
     from projections.replay import Replay
     from steps import LikelyLabels
@@ -86,6 +87,9 @@ class CloudSettings(Struct, frozen=True, kw_only=True):
     keys_kms: str | None = None
     replica_prefix: str | None = None
     replica_region: str | None = None
+    owner: str = ""  # whose commands these are; functions learn it from what they are given, and leave it empty
+    recognition: dict[str, str] = {}  # what the deployment says of recognition, where this process's variables do not
+    public_url: str | None = None
 
     @staticmethod
     def of(environment: Mapping[str, str] = os.environ) -> CloudSettings:
@@ -116,6 +120,8 @@ class CloudSettings(Struct, frozen=True, kw_only=True):
                 environment.get("SERVE_UNSCANNED"), scanner=scanner is not None, name="SERVE_UNSCANNED"
             ),
             opensearch=environment.get("PHOTOVAULT_OPENSEARCH") or None,
+            recognition={name: said for name in _RECOGNITION if (said := environment.get(name))},
+            public_url=environment.get("PHOTOVAULT_PUBLIC_URL") or None,
         )
 
 
@@ -129,7 +135,12 @@ _OPTIONAL = (
     "keys_kms",
     "replica_prefix",
     "replica_region",
+    "owner",
+    "recognition",
+    "public_url",
 )
+_RECOGNITION = ("PHOTOVAULT_FACES", "PHOTOVAULT_REKOGNITION_CAP_USD")
+_LINK_SECONDS = 900
 
 
 def is_owner(name: str) -> bool:
@@ -313,7 +324,18 @@ class Cloud:
         """Finds faces; None without the models."""
         from photovault.recognition import faces_of
 
-        return faces_of(self.people)
+        return faces_of(self.people, self._recognition)
+
+    @property
+    def _recognition(self) -> Mapping[str, str]:
+        return {**os.environ, **self.settings.recognition}
+
+    @property
+    def recognition(self) -> RecognitionOptions:
+        """Who recognises what."""
+        from photovault.recognition import RecognitionOptions
+
+        return RecognitionOptions.of(self._recognition)
 
     @cached_property
     def likely_labels(self) -> LikelyLabels | None:
@@ -356,6 +378,7 @@ class Cloud:
             self.checkpoints,
             self.blobs,
             self.clock,
+            self._recognition,
             aws=self.aws,
             stage=self.settings.stage,
         )
@@ -376,7 +399,7 @@ class Cloud:
     def sender(self) -> Sender:
         """Who messages come from, and where links lead."""
         options = MailOptions.of()
-        return Sender(options.sender, options.public_url)
+        return Sender(options.sender, self.settings.public_url or options.public_url)
 
     @cached_property
     def notifiers(self) -> Mapping[str, Notifier]:
@@ -412,6 +435,10 @@ class Cloud:
             some = [p for p in PROJECTIONS if (p.name in born) is empty]
             views = self._indexed(cast(ViewStore, _Provisioned(self.rows)))
             Generations(views, self.checkpoints, some, self.clock).ensure(empty=empty)
+
+    def locate(self, blob: str) -> str:
+        """A link that lets anyone read a blob for 15 minutes, for a person or a program to open. Cost: no request."""
+        return self.blobs.url(blob, _LINK_SECONDS)
 
     def close(self) -> None:
         """End decoders, threads and connections; clients that were given stay open."""

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError, NoRegionError
+from msgspec import structs
 
 from adapters.aws.connection import Aws
 from domain.errors import NotFound, PhotoVaultError
@@ -27,6 +28,18 @@ SETTINGS = {
     "DERIVED_BUCKET": "DerivedBucket",
     "ARCHIVE_BUCKET": "ArchiveBucket",
 }
+"""Variables of functions, by the output that says the same."""
+
+POSSIBLE = {"PHOTOVAULT_OPENSEARCH": "SearchEndpoint", "PHOTOVAULT_PUBLIC_URL": "ApiUrl"}
+"""Outputs that not every deployment has."""
+
+CHOSEN = {
+    "DEFAULT_OWNER": "DefaultOwner",
+    "SERVE_UNSCANNED": "ServeUnscanned",
+    "PHOTOVAULT_FACES": "Faces",
+    "PHOTOVAULT_REKOGNITION_CAP_USD": "RekognitionCap",
+}
+"""Variables of functions that are parameters of the template."""
 
 
 class Stack:
@@ -37,13 +50,18 @@ class Stack:
         PhotoVaultError: AWS can't be asked; says why.
     """
 
-    def __init__(self, stage: str, environment: Mapping[str, str] = os.environ) -> None:
+    def __init__(self, stage: str, environment: Mapping[str, str] = os.environ, *, owner: str = "") -> None:
         self.stage = stage
         endpoint = environment.get("AWS_ENDPOINT_URL") or None
-        outputs = _outputs(stage, endpoint)
+        outputs, parameters, key = _described(stage, endpoint)
         found = {variable: outputs[name] for variable, name in SETTINGS.items()}
-        settings = {**found, "STAGE": stage, "AWS_ENDPOINT_URL": endpoint or ""}
-        self.cloud = Cloud(CloudSettings.of(settings), Aws(endpoint_url=endpoint))
+        found |= {variable: outputs.get(name, "") for variable, name in POSSIBLE.items()}
+        found |= {variable: parameters.get(name, "") for variable, name in CHOSEN.items()}
+        scanner = f"{STACK_PREFIX}{stage}-scan" if parameters.get("ScanImage") else ""
+        settings = CloudSettings.of(
+            {**found, "STAGE": stage, "AWS_ENDPOINT_URL": endpoint or "", "KEYS_KMS": key, "SCAN_FUNCTION": scanner}
+        )
+        self.cloud = Cloud(structs.replace(settings, owner=owner), Aws(endpoint_url=endpoint))
         self.replay_machine = outputs[REPLAY_MACHINE]
 
     def close(self) -> None:
@@ -51,11 +69,17 @@ class Stack:
         self.cloud.close()
 
 
-def _outputs(stage: str, endpoint: str | None) -> dict[str, str]:
+def _described(stage: str, endpoint: str | None) -> tuple[dict[str, str], dict[str, str], str]:
+    """Outputs, parameters, and the KMS key that wraps personal keys, if any. Cost: 1 request, with a key 2."""
     name = STACK_PREFIX + stage
     try:
         client = boto3.session.Session().client("cloudformation", endpoint_url=endpoint)
-        stacks = client.describe_stacks(StackName=name)["Stacks"]
+        stack = client.describe_stacks(StackName=name)["Stacks"][0]
+        parameters = {each["ParameterKey"]: each.get("ParameterValue", "") for each in stack.get("Parameters", ())}
+        key = ""
+        if parameters.get("PersonalKeysIn") == "kms":
+            found = client.describe_stack_resource(StackName=name, LogicalResourceId="PersonalKey")
+            key = found["StackResourceDetail"]["PhysicalResourceId"]
     except NoRegionError as error:
         raise PhotoVaultError("no AWS region is set: export AWS_DEFAULT_REGION, or choose a profile") from error
     except ClientError as error:
@@ -64,4 +88,5 @@ def _outputs(stage: str, endpoint: str | None) -> dict[str, str]:
         raise PhotoVaultError(f"AWS does not tell of stack {name}: {error}") from error
     except BotoCoreError as error:
         raise PhotoVaultError(f"AWS can't be asked: {error}") from error
-    return {output["OutputKey"]: output["OutputValue"] for output in stacks[0].get("Outputs", ())}
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", ())}
+    return outputs, parameters, key

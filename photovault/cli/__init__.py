@@ -15,7 +15,6 @@ from photovault.cli import (
     browse,
     care,
     cloud,
-    cloud_faces,
     cost,
     history,
     keep,
@@ -47,7 +46,6 @@ upkeep.register(app)
 history.register(app)
 cost.register(app)
 cloud.register(app)
-cloud_faces.register(app)
 video.register(app)
 models.register(app)
 moderation.register(app)

@@ -34,13 +34,13 @@ def register(app: typer.Typer) -> None:
 
 
 @contextmanager
-def open_stack(stage: str) -> Iterator[Stack]:
-    """A deployment, found by its stack. boto3 is imported here, so that no other command waits for it."""
+def open_stack(stage: str, owner: str = "") -> Iterator[Stack]:
+    """A deployment, found by its stack, for one owner. boto3 is imported here: no other command waits for it."""
     try:
         from photovault.aws.stacks import Stack
     except ModuleNotFoundError as missing:
         raise PhotoVaultError(f"{missing.name} is not installed: pip install 'photovault[aws]'") from missing
-    stack = Stack(stage)
+    stack = Stack(stage, owner=owner)
     try:
         yield stack
     finally:

@@ -9,14 +9,14 @@ import typer
 from domain.asset import asset_stream
 from domain.errors import InvalidInput
 from photovault.auditing import size
-from photovault.cli.app import Cursor, Json, Limit, open_vault
+from photovault.cli.app import Cursor, Json, Limit
 from photovault.cli.output import number, out, print_json, progress_bar, table
+from photovault.cli.place import anywhere, opened
 from photovault.erasing import Erased, Why, erase_all
 from photovault.finding import find_asset
 from photovault.keeping import list_trash, restore, set_favourite, trash, trashed_ids
+from photovault.owned import OwnedVault
 from photovault.page import taken_text
-from photovault.runtime import catch_up
-from photovault.vault import Vault
 
 Assets = Annotated[list[str], typer.Argument(help="Ids, beginnings of ids, or the files' paths.", metavar="ASSET")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; it is kept in the history.")]
@@ -25,14 +25,14 @@ _ASKED = "asked for on the command line"
 
 def register(app: typer.Typer) -> None:
     """Add this module's commands."""
-    app.command()(favourite)
+    app.command()(anywhere(favourite))
     trash_app = typer.Typer(no_args_is_help=True, help="The trash: no view shows what is in it, until it comes back.")
-    trash_app.command("add")(trash_add)
-    trash_app.command("list")(trash_list)
-    trash_app.command("restore")(trash_restore)
-    trash_app.command("empty")(trash_empty)
+    trash_app.command("add")(anywhere(trash_add))
+    trash_app.command("list")(anywhere(trash_list))
+    trash_app.command("restore")(anywhere(trash_restore))
+    trash_app.command("empty")(anywhere(trash_empty))
     app.add_typer(trash_app, name="trash")
-    app.command("erase")(erase_command)
+    app.command("erase")(anywhere(erase_command))
 
 
 def favourite(
@@ -42,10 +42,9 @@ def favourite(
     json: Json = False,
 ) -> None:
     """Mark photos as favourites: `photovault search is:favourite` finds them, and those with 4 stars or more."""
-    with open_vault(context) as vault:
+    with opened(context) as vault:
         streams = [find_asset(vault, each) for each in assets]
         changed = [s.rpartition("#")[2] for s in streams if set_favourite(vault, s, favourite=not off)]
-        catch_up(vault)
     if json:
         print_json({"assets": changed, "favourite": not off})
         return
@@ -54,11 +53,9 @@ def favourite(
 
 def trash_add(context: typer.Context, assets: Assets, reason: Reason = _ASKED, json: Json = False) -> None:
     """Put photos into the trash, each with what belongs to the same shot. Your files and the originals stay."""
-    with open_vault(context) as vault:
-        catch_up(vault)
+    with opened(context) as vault:
         streams = [find_asset(vault, each) for each in assets]
         changed = [each for stream in streams for each in trash(vault, stream, reason)]
-        catch_up(vault)
     if json:
         print_json({"assets": changed})
         return
@@ -67,11 +64,9 @@ def trash_add(context: typer.Context, assets: Assets, reason: Reason = _ASKED, j
 
 def trash_restore(context: typer.Context, assets: Assets, reason: Reason = _ASKED, json: Json = False) -> None:
     """Take photos out of the trash: they are again where they were."""
-    with open_vault(context) as vault:
-        catch_up(vault)
+    with opened(context) as vault:
         streams = [find_asset(vault, each) for each in assets]
         changed = [each for stream in streams for each in restore(vault, stream, reason)]
-        catch_up(vault)
     if json:
         print_json({"assets": changed})
         return
@@ -80,8 +75,7 @@ def trash_restore(context: typer.Context, assets: Assets, reason: Reason = _ASKE
 
 def trash_list(context: typer.Context, limit: Limit = 50, cursor: Cursor = None, json: Json = False) -> None:
     """What is in the trash, the last one put there first."""
-    with open_vault(context) as vault:
-        catch_up(vault)
+    with opened(context) as vault:
         items, following = list_trash(vault, limit, cursor)
     if json:
         print_json({"items": items, "cursor": following})
@@ -105,8 +99,7 @@ def trash_empty(
     json: Json = False,
 ) -> None:
     """Erase what is in the trash, for good: the originals in the vault too. Your own files stay as they are."""
-    with open_vault(context) as vault:
-        catch_up(vault)
+    with opened(context) as vault:
         owner = vault.settings.owner
         ids = trashed_ids(vault)
         if assets:
@@ -130,12 +123,11 @@ def erase_command(
     That they were there, and what was done when, stays in the history: `photovault audit` shows it. The next run of
     `photovault backup` forgets them in the backup as well.
     """
-    with open_vault(context) as vault:
-        catch_up(vault)
+    with opened(context) as vault:
         _erase(vault, [find_asset(vault, each) for each in assets], "asked", dry=dry_run, yes=yes, json=json)
 
 
-def _erase(vault: Vault, streams: list[str], why: Why, *, dry: bool, yes: bool, json: bool) -> None:
+def _erase(vault: OwnedVault, streams: list[str], why: Why, *, dry: bool, yes: bool, json: bool) -> None:
     ids = [stream.rpartition("#")[2] for stream in streams]
     if dry:
         done = Erased(assets=ids)
@@ -144,7 +136,6 @@ def _erase(vault: Vault, streams: list[str], why: Why, *, dry: bool, yes: bool, 
     if not dry:
         with progress_bar("erase", len(streams)) as bar:
             done = erase_all(vault, streams, why, f"person:{vault.settings.owner}", bar.advance)
-        catch_up(vault)
     if json:
         print_json(
             {

@@ -11,14 +11,14 @@ import typer
 
 from domain.errors import InvalidInput
 from photovault import memories as told
-from photovault.cli.app import Cursor, Json, Limit, open_vault
+from photovault.cli.app import Cursor, Json, Limit
 from photovault.cli.output import number, out, print_json, progress_bar, table
+from photovault.cli.place import anywhere, only_here, opened
 from photovault.contact_sheet import write_sheet
 from photovault.memories import KINDS, Album, Reader
 from photovault.memory_page import write_memories
 from photovault.moments import parse_local
-from photovault.runtime import catch_up
-from photovault.vault import Vault
+from photovault.owned import OwnedVault
 
 memories = typer.Typer(help="Trips, events, this day in other years, people, places, the best.", no_args_is_help=True)
 
@@ -34,6 +34,7 @@ def register(app: typer.Typer) -> None:
 
 
 @memories.command()
+@anywhere
 def make(
     context: typer.Context,
     everything: Annotated[
@@ -46,8 +47,7 @@ def make(
     from adapters.ml.density import density_clusters  # loads hdbscan, which takes a second
     from photovault.remembering import Made, look_all, places_by
 
-    with open_vault(context) as vault, progress_bar("memories") as bar:
-        catch_up(vault)
+    with opened(context) as vault, progress_bar("memories") as bar:
         made: Made = look_all(
             vault,
             vault.settings.owner,
@@ -57,7 +57,6 @@ def make(
             whole=everything,
             tick=bar.update,
         )
-        catch_up(vault)
     if json:
         print_json({name: getattr(made, name) for name in ("changed", "read", "created", "revised", "retired")})
         return
@@ -68,6 +67,7 @@ def make(
 
 
 @memories.command(name="list")
+@anywhere
 def list_(
     context: typer.Context,
     kind: Annotated[str | None, typer.Option(help=f"Of one kind: {', '.join(KINDS)}.")] = None,
@@ -81,10 +81,11 @@ def list_(
     json: Json = False,
 ) -> None:
     """Memories, the newest first."""
+    only_here(context, "--html", html)
+    only_here(context, "--sheet", sheet)
     if kind is not None and kind not in KINDS:
         raise InvalidInput(f"{kind!r} is not a kind of memory; there are: {', '.join(KINDS)}")
-    with open_vault(context) as vault:
-        catch_up(vault)
+    with opened(context) as vault:
         albums, following = _reader(vault).page(
             kind=kind,
             dismissed=dismissed,
@@ -104,21 +105,25 @@ def list_(
 
 
 @memories.command()
+@anywhere
 def show(context: typer.Context, memory: Memory, html: Html = None, sheet: Sheet = None, json: Json = False) -> None:
     """One memory with its pictures."""
-    with open_vault(context) as vault:
-        catch_up(vault)
+    only_here(context, "--html", html)
+    only_here(context, "--sheet", sheet)
+    with opened(context) as vault:
         reader = _reader(vault)
         album = reader.album(reader.state(told.find_memory(vault, vault.settings.owner, memory)))
     _one(album, html, sheet, json=json)
 
 
 @memories.command()
+@anywhere
 def today(context: typer.Context, on: On = None, html: Html = None, sheet: Sheet = None, json: Json = False) -> None:
     """This day in other years; the days around it when there is little."""
+    only_here(context, "--html", html)
+    only_here(context, "--sheet", sheet)
     day = _day(on)
-    with open_vault(context) as vault:
-        catch_up(vault)
+    with opened(context) as vault:
         album = told.today(_reader(vault), day)
     if album is None:
         if json:
@@ -130,10 +135,10 @@ def today(context: typer.Context, on: On = None, html: Html = None, sheet: Sheet
 
 
 @memories.command()
+@anywhere
 def dismiss(context: typer.Context, memory: Memory, json: Json = False) -> None:
     """Do not show a memory any more, whatever is added to it."""
-    with open_vault(context) as vault:
-        catch_up(vault)
+    with opened(context) as vault:
         ident = told.find_memory(vault, vault.settings.owner, memory)
         changed = told.dismiss(vault, vault.settings.owner, ident)
     _said(
@@ -142,10 +147,10 @@ def dismiss(context: typer.Context, memory: Memory, json: Json = False) -> None:
 
 
 @memories.command()
+@anywhere
 def restore(context: typer.Context, memory: Memory, json: Json = False) -> None:
     """Show a memory again that was dismissed."""
-    with open_vault(context) as vault:
-        catch_up(vault)
+    with opened(context) as vault:
         ident = told.find_memory(vault, vault.settings.owner, memory)
         changed = told.restore(vault, vault.settings.owner, ident)
     _said(ident, json=json, changed=changed, text=f"{ident[:8]} is shown again")
@@ -158,7 +163,7 @@ def _said(ident: str, *, json: bool, changed: bool, text: str) -> None:
         out.print(text if changed else "nothing to change")
 
 
-def _reader(vault: Vault) -> Reader:
+def _reader(vault: OwnedVault) -> Reader:
     return Reader(vault, vault.settings.owner, vault.settings.serving, vault.locate)
 
 

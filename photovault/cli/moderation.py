@@ -8,11 +8,11 @@ import typer
 
 from domain.errors import InvalidInput
 from domain.moderation import Policy, Verdict
-from photovault.cli.app import Json, open_vault
+from photovault.cli.app import Json
 from photovault.cli.output import out, print_json
+from photovault.cli.place import anywhere, opened
 from photovault.finding import find_asset
 from photovault.moderating import rule, set_policy
-from photovault.runtime import catch_up
 from steps.moderation import policy_of
 
 _VERDICTS = ("allow", "blur", "hold", "model")
@@ -21,8 +21,8 @@ _VERDICTS = ("allow", "blur", "hold", "model")
 def register(app: typer.Typer) -> None:
     """Add this module's commands."""
     moderation = typer.Typer(no_args_is_help=True, help="Sensitive pictures: the owner's policy, and single rulings.")
-    moderation.command("policy")(policy_command)
-    moderation.command("rule")(rule_command)
+    moderation.command("policy")(anywhere(policy_command))
+    moderation.command("rule")(anywhere(rule_command))
     app.add_typer(moderation, name="moderation")
 
 
@@ -37,7 +37,7 @@ def policy_command(
     json: Json = False,
 ) -> None:
     """Show the policy, or change it: it counts for what is looked at from then on."""
-    with open_vault(context) as vault:
+    with opened(context) as vault:
         now = policy_of(vault.store, vault.settings.owner)
         wanted = Policy(
             now.blur if blur is None else _score(blur, "--blur"), now.hold if hold is None else _score(hold, "--hold")
@@ -62,10 +62,9 @@ def rule_command(
     """Say what becomes of one picture, whatever models say of it now or later."""
     if verdict not in _VERDICTS:
         raise InvalidInput(f"{verdict!r} is not a verdict; there are: {', '.join(_VERDICTS)}")
-    with open_vault(context) as vault:
+    with opened(context) as vault:
         stream = find_asset(vault, asset)
         changed = rule(vault, stream, None if verdict == "model" else cast(Verdict, verdict), reason)
-        catch_up(vault)
         if json:
             print_json({"asset": stream.rpartition("#")[2], "verdict": verdict, "changed": changed})
             return

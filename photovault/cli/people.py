@@ -10,14 +10,13 @@ import typer
 from domain.commits import from_us
 from domain.errors import InvalidInput
 from photovault import people as told
-from photovault.cli.app import Json, open_vault
-from photovault.cli.output import moment, number, out, print_json, table
+from photovault.cli.app import Json
+from photovault.cli.output import moment, number, out, print_json, progress_bar, table
+from photovault.cli.place import anywhere, on_aws, opened, say_next, threads
 from photovault.clustering import cluster_faces
 from photovault.face_page import write_people
 from photovault.looking_again import last_look
-from photovault.recognition import RecognitionOptions
 from photovault.reprocessing import Selection, reprocess
-from photovault.runtime import catch_up
 
 faces = typer.Typer(help="Face recognition: off until you agree, and forgotten with one command.", no_args_is_help=True)
 people = typer.Typer(help="Who is in the pictures.", no_args_is_help=True)
@@ -34,21 +33,23 @@ def register(app: typer.Typer) -> None:
 
 
 @faces.command()
+@anywhere
 def agree(context: typer.Context, json: Json = False) -> None:
     """Agree that faces are found and told apart, in the pictures that are there and those to come."""
-    with open_vault(context) as vault:
+    with opened(context, first=True) as vault, progress_bar("asked") as bar:
         owner = vault.settings.owner
         vault.people.agree(owner, f"person:{owner}")
-        catch_up(vault)
-        asked = reprocess(vault, "faces", Selection(everything=True), "the owner agreed to face recognition")
+        why, all_ = "the owner agreed to face recognition", Selection(everything=True)
+        asked = reprocess(vault, "faces", all_, why, threads=threads(context), on_asset=bar.advance)
     if json:
         print_json({"owner": owner, "faces": "on", "asked": len(asked)})
         return
     out.print(f"face recognition is on for {owner}; {number(len(asked), 'picture')} will be looked at")
-    out.print("Next: photovault work")
+    out.print(say_next(context))
 
 
 @faces.command()
+@anywhere
 def forget(
     context: typer.Context,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask: what is forgotten is gone for good.")] = False,
@@ -57,10 +58,8 @@ def forget(
     """Take the agreement back: the key is destroyed, and no face can be told from another any more."""
     if not yes:
         raise InvalidInput("what is forgotten is gone for good, names of people too: say --yes")
-    with open_vault(context) as vault:
-        catch_up(vault)
+    with opened(context) as vault:
         done = told.forget(vault) or {"pictures": 0, "people": 0}
-        catch_up(vault)
     if json:
         print_json({"faces": "off"} | done)
         return
@@ -68,19 +67,20 @@ def forget(
 
 
 @faces.command()
+@anywhere
 def status(context: typer.Context, json: Json = False) -> None:
     """Whether faces are looked for, and what for is missing."""
-    with open_vault(context) as vault:
+    with opened(context) as vault:
         key = vault.people.key(vault.settings.owner)
-        installed, last = vault.faces is not None, last_look(vault, vault.settings.owner)
+        by, last = vault.recognition.faces, last_look(vault, vault.settings.owner)
+        installed = None if on_aws(context) and by == "models" else vault.faces is not None  # not said of layers
     looked = from_us(last.at_us) if key and last.at_us else None
     if json:
-        by = RecognitionOptions.of().faces
         said = {"looked_at": looked, "left": last.left if looked else None, "error": last.error if looked else None}
         print_json({"faces": "on" if key else "off", "models": installed, "by": by} | said)
         return
     out.print("face recognition is on" if key else "face recognition is off: `photovault faces agree` switches it on")
-    if not installed:
+    if installed is False:
         out.print("no model for faces is installed: `photovault models install mtcnn dlib-face-resnet`")
     if looked:
         out.print(
@@ -89,6 +89,7 @@ def status(context: typer.Context, json: Json = False) -> None:
 
 
 @people.command(name="list")
+@anywhere
 def list_(
     context: typer.Context,
     hidden: Annotated[bool, typer.Option("--hidden", help="Hidden people too.")] = False,
@@ -96,8 +97,7 @@ def list_(
     json: Json = False,
 ) -> None:
     """Everybody who was recognised, those in most pictures first."""
-    with open_vault(context) as vault:
-        catch_up(vault)
+    with opened(context) as vault:
         found = told.people(vault, hidden=hidden)
         if html is not None:
             write_people(vault, found, html)
@@ -127,6 +127,7 @@ def _plain(each: told.Listed) -> dict[str, Any]:
 
 
 @people.command()
+@anywhere
 def name(
     context: typer.Context,
     person: Who,
@@ -134,13 +135,13 @@ def name(
     json: Json = False,
 ) -> None:
     """Give a person a name."""
-    with open_vault(context) as vault:
-        catch_up(vault)
+    with opened(context) as vault:
         found = told.find_person(vault, person)
         _say(json, told.name(vault, found, called), found.id, f"{found.id[:8]} is {called}")
 
 
 @people.command()
+@anywhere
 def hide(
     context: typer.Context,
     person: Who,
@@ -148,13 +149,13 @@ def hide(
     json: Json = False,
 ) -> None:
     """Leave a person out of lists."""
-    with open_vault(context) as vault:
-        catch_up(vault)
+    with opened(context) as vault:
         found = told.find_person(vault, person)
         _say(json, told.hide(vault, found, hidden=not show), found.id, "shown" if show else "hidden")
 
 
 @people.command()
+@anywhere
 def merge(
     context: typer.Context,
     person: Who,
@@ -163,13 +164,13 @@ def merge(
     json: Json = False,
 ) -> None:
     """Two persons are the same."""
-    with open_vault(context) as vault:
-        catch_up(vault)
+    with opened(context) as vault:
         one, other = told.find_person(vault, person), told.find_person(vault, into)
         _say(json, told.merge(vault, one, other, force=force), other.id, f"{one.id[:8]} is {other.id[:8]}")
 
 
 @people.command()
+@anywhere
 def split(
     context: typer.Context,
     person: Who,
@@ -183,22 +184,22 @@ def split(
         if not asset or not face.isdecimal():
             raise InvalidInput(f"{each!r} names no face: it takes ASSET:FACE, e.g. khnafpjh:0")
         named.append((asset, int(face)))
-    with open_vault(context) as vault:
-        catch_up(vault)
+    with opened(context) as vault:
         new = told.split(vault, told.find_person(vault, person), named)
     _say(json, True, new, f"the new person is {new[:8]}")
 
 
 @people.command()
+@anywhere
 def reject(context: typer.Context, asset: Asset, face: Face = 0, json: Json = False) -> None:
     """This face is not the person that it is taken for; it will never be again."""
-    with open_vault(context) as vault:
-        catch_up(vault)
+    with opened(context) as vault:
         was = told.reject(vault, asset, face)
     _say(json, True, was, f"face {face} is not {was[:8]}")
 
 
 @people.command()
+@anywhere
 def undo(
     context: typer.Context,
     what: Annotated[str, typer.Argument(metavar="PERSON|ASSET", help="A person, or an asset with rejected faces.")],
@@ -206,8 +207,7 @@ def undo(
     json: Json = False,
 ) -> None:
     """Take back the newest decision about a person, or every "not this person" of a picture."""
-    with open_vault(context) as vault:
-        catch_up(vault)
+    with opened(context) as vault:
         if asset:
             undone = told.undo_rejection(vault, what)
             _say(json, bool(undone), what, f"{number(len(undone), 'rejection')} taken back")
@@ -225,10 +225,10 @@ def _say(json: bool, changed: bool, person: str, text: str) -> None:
 
 
 @people.command()
+@anywhere
 def cluster(context: typer.Context, json: Json = False) -> None:
     """Look again at people who may be one, and at faces that are nobody's: near to somebody, or together a person."""
-    with open_vault(context) as vault:
-        catch_up(vault)
+    with opened(context) as vault:
         done = cluster_faces(vault, vault.settings.owner)
     if json:
         print_json({name: getattr(done, name) for name in ("assigned", "people", "left", "merged")})
@@ -241,14 +241,14 @@ def cluster(context: typer.Context, json: Json = False) -> None:
 
 
 @people.command()
+@anywhere
 def together(
     context: typer.Context,
     persons: Annotated[list[str], typer.Argument(metavar="PERSON...", help="Names or ids.")],
     json: Json = False,
 ) -> None:
     """Pictures that show all of these people."""
-    with open_vault(context) as vault:
-        catch_up(vault)
+    with opened(context) as vault:
         found = told.together(vault, [told.find_person(vault, each) for each in persons])
     if json:
         print_json({"items": [{"asset": each.asset, "file_name": each.file_name} for each in found]})
@@ -257,10 +257,10 @@ def together(
 
 
 @people.command()
+@anywhere
 def who(context: typer.Context, asset: Asset, json: Json = False) -> None:
     """Who is in a picture."""
-    with open_vault(context) as vault:
-        catch_up(vault)
+    with opened(context) as vault:
         shown = told.who(vault, asset)
     if json:
         print_json(shown)
@@ -280,10 +280,10 @@ def who(context: typer.Context, asset: Asset, json: Json = False) -> None:
 
 
 @people.command()
+@anywhere
 def like(context: typer.Context, asset: Asset, face: Face = 0, json: Json = False) -> None:
     """More faces like this one, nearest first."""
-    with open_vault(context) as vault:
-        catch_up(vault)
+    with opened(context) as vault:
         found = told.like(vault, asset, face)
     if json:
         print_json({"items": found})

@@ -15,6 +15,7 @@ from domain.commits import from_us, split_stream
 from domain.pipeline import STEPS
 from photovault.cli.app import Json, open_vault
 from photovault.cli.output import coloured, err, moment, number, out, print_json, progress_bar, table
+from photovault.cli.place import anywhere, opened, say_next, threads
 from photovault.finding import find_asset
 from photovault.importer import Report, find_files, import_files
 from photovault.page import write_page
@@ -33,8 +34,8 @@ def register(app: typer.Typer) -> None:
     app.command()(ingest)
     app.command()(work)
     app.command()(status)
-    app.command("reprocess")(reprocess_command)
-    app.command("unstack")(unstack_command)
+    app.command("reprocess")(anywhere(reprocess_command))
+    app.command("unstack")(anywhere(unstack_command))
     app.command("dead-letters")(dead_letters_command)
     app.command("parked")(parked_command)
     app.command(hidden=True)(demo)
@@ -110,18 +111,17 @@ def reprocess_command(
     json: Json = False,
 ) -> None:
     """Ask for a step to run again. What it finds is appended to the history; nothing recorded before is changed."""
-    with open_vault(context) as vault:
+    with opened(context) as vault, progress_bar("asked") as bar:
         selection = Selection(tuple(assets or ()), failed, older_than, skipped, where, everything)
-        asked = reprocess(vault, step, selection, reason, dry=dry_run)
-        if not dry_run:
-            catch_up(vault)
+        pool = threads(context)
+        asked = reprocess(vault, step, selection, reason, dry=dry_run, threads=pool, on_asset=bar.advance)
         if json:
             print_json({"step": step, "assets": asked, "dry_run": dry_run})
             return
         would = "would run" if dry_run else "is to run"
         out.print(f"{step} {would} again for {number(len(asked), 'asset')}.")
         if asked and not dry_run:
-            out.print("Next: [bold]photovault work[/bold]")
+            out.print(say_next(context))
 
 
 def unstack_command(
@@ -131,9 +131,8 @@ def unstack_command(
     json: Json = False,
 ) -> None:
     """Take a live photo, a RAW+JPEG pair or a burst apart, for good: each of its files is shown by itself."""
-    with open_vault(context) as vault:
+    with opened(context) as vault:
         changed = unstack(vault, find_asset(vault, asset), reason)
-        catch_up(vault)
         if json:
             print_json({"assets": changed})
         else:

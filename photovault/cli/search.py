@@ -7,18 +7,18 @@ from typing import Annotated
 
 import typer
 
-from photovault.cli.app import Cursor, Json, Limit, open_vault
+from photovault.cli.app import Cursor, Json, Limit
 from photovault.cli.output import number, out, print_json, progress_bar, table
+from photovault.cli.place import anywhere, only_here, opened
 from photovault.page import place_text, taken_text, write_page
-from photovault.runtime import catch_up
 from photovault.searching import search as find
 from photovault.searching import suggest as complete
 
 
 def register(app: typer.Typer) -> None:
     """Add this module's commands."""
-    app.command()(search)
-    app.command()(suggest)
+    app.command()(anywhere(search))
+    app.command()(anywhere(suggest))
 
 
 def search(
@@ -43,8 +43,9 @@ def search(
 
     What begins with a minus goes behind two of them: photovault search -- beach -dog.
     """
-    with open_vault(context) as vault:
-        catch_up(vault)
+    only_here(context, "--html", html)
+    only_here(context, "--sheet", sheet)
+    with opened(context) as vault:
         today = vault.clock().astimezone().date()
         results = find(vault, " ".join(query), today, limit=limit, cursor=cursor, lexical=words_only, explain=explain)
     found, items = results.found, results.items
@@ -115,8 +116,7 @@ def suggest(
     json: Json = False,
 ) -> None:
     """Words that your pictures are found by and that begin so, the most frequent first."""
-    with open_vault(context) as vault:
-        catch_up(vault)
+    with opened(context) as vault:
         found = complete(vault, beginning, limit)
     if json:
         print_json({"items": found})

@@ -17,15 +17,14 @@ from domain.share_events import ShareKind
 from photovault import sharing
 from photovault.auditing import size
 from photovault.auditing_sharing import describe_sharing
-from photovault.cli.app import Cursor, Json, Limit, open_vault
+from photovault.cli.app import Cursor, Json, Limit
 from photovault.cli.output import clean, moment, number, out, print_json, progress_bar, table
-from photovault.config import public_url
+from photovault.cli.place import anywhere, opened
 from photovault.finding import find_asset
 from photovault.memories import find_memory
+from photovault.owned import OwnedVault
 from photovault.people import find_person
-from photovault.runtime import catch_up
 from photovault.share_export import write_folder
-from photovault.vault import Vault
 from projections.shares import shown_share
 
 share = typer.Typer(help="Links to pictures, for people without an account.", no_args_is_help=True)
@@ -41,6 +40,7 @@ def register(app: typer.Typer) -> None:
 
 
 @share.command("create")
+@anywhere
 def create_command(
     context: typer.Context,
     assets: Annotated[
@@ -62,8 +62,7 @@ def create_command(
     if (bool(assets), person is not None, memory is not None).count(True) != 1:
         raise InvalidInput("share assets, or a --person, or a --memory: one of the three")
     secret = _password() if password else None
-    with open_vault(context) as vault:
-        catch_up(vault)
+    with opened(context) as vault:
         kind, ids, subject = _meant(vault, assets or [], person, memory)
         from photovault.contacts import find_contact
 
@@ -82,9 +81,8 @@ def create_command(
             download=download,
             to=told,
         )
-        catch_up(vault)
         state = sharing.look(vault, vault.settings.owner, made.share)
-        link = link_of(made.token)
+        link = link_of(vault, made.token)
         if json:
             print_json(shown_share(state) | {"state": state.state(vault.clock()), "token": made.token, "link": link})
             return
@@ -98,10 +96,10 @@ def create_command(
 
 
 @share.command("list")
+@anywhere
 def list_command(context: typer.Context, limit: Limit = 50, cursor: Cursor = None, json: Json = False) -> None:
     """All links, the newest first."""
-    with open_vault(context) as vault:
-        catch_up(vault)
+    with opened(context) as vault:
         found = sharing.list_shares(vault, vault.settings.owner, limit, cursor)
     if json:
         print_json(found)
@@ -127,10 +125,10 @@ def list_command(context: typer.Context, limit: Limit = 50, cursor: Cursor = Non
 
 
 @share.command()
+@anywhere
 def show(context: typer.Context, ident: Share, json: Json = False) -> None:
     """One link: what it opens, and every visit."""
-    with open_vault(context) as vault:
-        catch_up(vault)
+    with opened(context) as vault:
         owner = vault.settings.owner
         state = sharing.look(vault, owner, ident)
         token = sharing.saved_token(vault.checkpoints, state.id)
@@ -142,7 +140,7 @@ def show(context: typer.Context, ident: Share, json: Json = False) -> None:
         found = shown_share(state) | {
             "state": state.state(vault.clock()),
             "token": token,
-            "link": link_of(token) if token else None,
+            "link": link_of(vault, token) if token else None,
             "events": visits,
         }
     if json:
@@ -155,13 +153,12 @@ def show(context: typer.Context, ident: Share, json: Json = False) -> None:
 
 
 @share.command()
+@anywhere
 def revoke(context: typer.Context, ident: Share, json: Json = False) -> None:
     """End a link at once, for everybody."""
-    with open_vault(context) as vault:
-        catch_up(vault)
+    with opened(context) as vault:
         state = sharing.look(vault, vault.settings.owner, ident)
         changed = sharing.revoke(vault, vault.settings.owner, state.id)
-        catch_up(vault)
     if json:
         print_json({"share": state.id, "changed": changed})
         return
@@ -169,6 +166,7 @@ def revoke(context: typer.Context, ident: Share, json: Json = False) -> None:
 
 
 @share.command("open")
+@anywhere
 def open_command(
     context: typer.Context,
     token: Annotated[str, typer.Argument(help="The token, or the whole link.", metavar="TOKEN")],
@@ -181,8 +179,7 @@ def open_command(
 ) -> None:
     """Open a link as a visitor would, and write what they see. It counts as an opening."""
     secret = _password(again=False) if password else None
-    with open_vault(context) as vault:
-        catch_up(vault)
+    with opened(context) as vault:
         try:
             seen = sharing.visit(
                 vault, token.rstrip("/").rpartition("/")[2], vault.settings.serving, password=secret, asked=True
@@ -193,8 +190,6 @@ def open_command(
             if closed.reason == "password_needed":
                 raise ShareClosed(closed.reason, f"{closed} Say --password.") from closed
             raise
-        finally:
-            catch_up(vault)
         page = folder.absolute() / "index.html"
         bytes_ = sum(path.stat().st_size for path in folder.iterdir())
     if json:
@@ -203,13 +198,15 @@ def open_command(
     out.print(f"{number(len(seen.items), 'item')}, {number(written, 'file')}, {size(bytes_)}: {page.as_uri()}")
 
 
-def link_of(token: str) -> str | None:
+def link_of(vault: OwnedVault, token: str) -> str | None:
     """Where a visitor goes; None without a server."""
-    base = public_url()
+    base = vault.sender.public_url
     return f"{base}/s/{token}" if base else None
 
 
-def _meant(vault: Vault, assets: list[str], person: str | None, memory: str | None) -> tuple[ShareKind, list[str], Any]:
+def _meant(
+    vault: OwnedVault, assets: list[str], person: str | None, memory: str | None
+) -> tuple[ShareKind, list[str], Any]:
     if person is not None:
         return "person", [], find_person(vault, person).id
     if memory is not None:

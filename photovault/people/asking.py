@@ -16,7 +16,7 @@ from domain.commits import split_stream
 from domain.errors import InvalidInput, NotFound
 from domain.person import Person
 from photovault.finding import find_asset
-from photovault.vault import Vault
+from photovault.owned import OwnedVault
 from projections.people import Faces, PeopleView, Shown, asset_in, person_range
 from steps.identify import root
 
@@ -53,7 +53,7 @@ class Listed(Struct, frozen=True):
     merged: tuple[str, ...] = ()
 
 
-def people(vault: Vault, *, hidden: bool = False) -> list[Listed]:
+def people(vault: OwnedVault, *, hidden: bool = False) -> list[Listed]:
     """Everybody with a face, those in most pictures first."""
     agreed(vault)
     every = everybody(vault)
@@ -65,7 +65,7 @@ def people(vault: Vault, *, hidden: bool = False) -> list[Listed]:
     return sorted(shown, key=lambda each: (-each.pictures, each.name or "~", each.person))
 
 
-def _listed(vault: Vault, person: Person, members: Sequence[str]) -> Listed:
+def _listed(vault: OwnedVault, person: Person, members: Sequence[str]) -> Listed:
     shown = pictures(vault, members)
     faces = [(state, n) for state in shown for n, face in enumerate(state.faces) if face.person in members]
     good = max(faces, key=lambda f: (not f[0].faces[f[1]].doubts, f[0].faces[f[1]].width, f[0].asset), default=None)
@@ -82,7 +82,7 @@ def _listed(vault: Vault, person: Person, members: Sequence[str]) -> Listed:
     )
 
 
-def pictures(vault: Vault, members: Sequence[str]) -> list[Shown]:
+def pictures(vault: OwnedVault, members: Sequence[str]) -> list[Shown]:
     """Pictures that show any of these persons (ids as recorded, merges not followed), by asset."""
     owner = vault.settings.owner
     _, table = vault.generations.active(Faces.name)
@@ -91,7 +91,7 @@ def pictures(vault: Vault, members: Sequence[str]) -> list[Shown]:
     return [_faces.decode(row.data) for row in rows if row is not None and not row.deleted]
 
 
-def together(vault: Vault, wanted: Sequence[Person]) -> list[Shown]:
+def together(vault: OwnedVault, wanted: Sequence[Person]) -> list[Shown]:
     """Pictures that show all of these persons."""
     agreed(vault)
     every = everybody(vault)
@@ -105,7 +105,7 @@ def members_of(every: dict[str, Person], person: str) -> list[str]:
     return [each for each in every if _top(every, each) == person]
 
 
-def who(vault: Vault, asset: str) -> dict[str, Any]:
+def who(vault: OwnedVault, asset: str) -> dict[str, Any]:
     """The faces of a picture with the persons they are."""
     agreed(vault)
     stream = find_asset(vault, asset)
@@ -121,7 +121,7 @@ def who(vault: Vault, asset: str) -> dict[str, Any]:
     return shown
 
 
-def like(vault: Vault, asset: str, face: int) -> list[dict[str, Any]]:
+def like(vault: OwnedVault, asset: str, face: int) -> list[dict[str, Any]]:
     """Faces of other pictures that are near to this one, nearest first."""
     agreed(vault)
     owner = vault.settings.owner
@@ -139,7 +139,7 @@ def like(vault: Vault, asset: str, face: int) -> list[dict[str, Any]]:
     return [{"asset": n.asset, "face": n.face, "distance": round(n.distance, 4), "person": n.person} for n in near]
 
 
-def find_person(vault: Vault, text: str, *, follow: bool = True) -> Person:
+def find_person(vault: OwnedVault, text: str, *, follow: bool = True) -> Person:
     """A person by id, the beginning of one, or name; where merges lead to unless they are not to be followed.
 
     Raises:
@@ -163,12 +163,12 @@ def find_person(vault: Vault, text: str, *, follow: bool = True) -> Person:
 # --- what decisions ask, too -----------------------------------------------------------------------------------------
 
 
-def agreed(vault: Vault) -> None:
+def agreed(vault: OwnedVault) -> None:
     if vault.people.key(vault.settings.owner) is None:
         raise InvalidInput("face recognition is off: `photovault faces agree` switches it on")
 
 
-def everybody(vault: Vault) -> dict[str, Person]:
+def everybody(vault: OwnedVault) -> dict[str, Person]:
     _, table = vault.generations.active(PeopleView.name)
     found: dict[str, Person] = {}
     cursor: str | None = None
@@ -192,7 +192,7 @@ def _top(every: dict[str, Person], person: str) -> str:
     return person
 
 
-def keys(vault: Vault, low: str, high: str) -> Iterator[str]:
+def keys(vault: OwnedVault, low: str, high: str) -> Iterator[str]:
     _, table = vault.generations.active(Faces.name)
     cursor: str | None = None
     while True:
@@ -203,7 +203,7 @@ def keys(vault: Vault, low: str, high: str) -> Iterator[str]:
             return
 
 
-def asset_now(vault: Vault, stream: str) -> Asset:
+def asset_now(vault: OwnedVault, stream: str) -> Asset:
     return fold(stream, vault.store.load(stream).events)
 
 

@@ -24,25 +24,25 @@ from domain.events import (
 from domain.people import person_id
 from domain.person import Person, person_stream
 from photovault.finding import find_asset
+from photovault.owned import OwnedVault
 from photovault.people.asking import agreed, asset_now, everybody, face_of, keys, members_of, pictures
-from photovault.vault import Vault
 from projections.people import asset_in, rejected_range
 from steps.identify import root
 
 __all__ = ["forget", "hide", "merge", "name", "reject", "split", "undo", "undo_rejection"]
 
 
-def name(vault: Vault, person: Person, said: str) -> bool:
+def name(vault: OwnedVault, person: Person, said: str) -> bool:
     """Give a name; whether it is new."""
     return _decide(vault, person.id, lambda p: persons.name(p, said))
 
 
-def hide(vault: Vault, person: Person, *, hidden: bool) -> bool:
+def hide(vault: OwnedVault, person: Person, *, hidden: bool) -> bool:
     """Hide, or show again; whether that is new."""
     return _decide(vault, person.id, lambda p: persons.hide(p, hidden=hidden))
 
 
-def merge(vault: Vault, person: Person, into: Person, *, force: bool = False) -> bool:
+def merge(vault: OwnedVault, person: Person, into: Person, *, force: bool = False) -> bool:
     """Two are the same; the faces of the first count as the second's.
 
     Raises:
@@ -71,7 +71,7 @@ def merge(vault: Vault, person: Person, into: Person, *, force: bool = False) ->
     return _decide(vault, person.id, lambda p: persons.merge(p, into))
 
 
-def _contradictions(vault: Vault, rejected: Sequence[str], held: Sequence[str]) -> list[str]:
+def _contradictions(vault: OwnedVault, rejected: Sequence[str], held: Sequence[str]) -> list[str]:
     """Assets with a face that is said not to be one of `rejected` and is one of `held`."""
     owner = vault.settings.owner
     found = []
@@ -82,7 +82,7 @@ def _contradictions(vault: Vault, rejected: Sequence[str], held: Sequence[str]) 
     return found
 
 
-def reject(vault: Vault, asset: str, face: int) -> str:
+def reject(vault: OwnedVault, asset: str, face: int) -> str:
     """This face is not the person it is taken for; who that was."""
     agreed(vault)
     stream = find_asset(vault, asset)
@@ -103,7 +103,7 @@ def reject(vault: Vault, asset: str, face: int) -> str:
     return was[-1]
 
 
-def undo_rejection(vault: Vault, asset: str) -> list[tuple[int, str]]:
+def undo_rejection(vault: OwnedVault, asset: str) -> list[tuple[int, str]]:
     """Take back every "not this person" of a picture; a face that is nobody's is again whose it was."""
     agreed(vault)
     undone: list[tuple[int, str]] = []
@@ -126,7 +126,7 @@ def undo_rejection(vault: Vault, asset: str) -> list[tuple[int, str]]:
     return undone
 
 
-def split(vault: Vault, person: Person, faces: Sequence[tuple[str, int]]) -> str:
+def split(vault: OwnedVault, person: Person, faces: Sequence[tuple[str, int]]) -> str:
     """These faces of a person are another's; the new person's id."""
     if not faces:
         raise InvalidInput("name the faces that are another's: ASSET:FACE")
@@ -157,7 +157,7 @@ def _give(state: Asset, face: int, person: str) -> Sequence[Event]:
     return (FaceAssigned(face=face, person=person, by="person"),)
 
 
-def undo(vault: Vault, person: Person) -> None:
+def undo(vault: OwnedVault, person: Person) -> None:
     """Take back the newest decision about a person; after a split, the two are one again."""
     split_off = person.now.split
     _decide(vault, person.id, persons.undo)
@@ -166,7 +166,7 @@ def undo(vault: Vault, person: Person) -> None:
         _decide(vault, split_off, lambda p: () if p.now.into == target.id else persons.merge(p, target))
 
 
-def forget(vault: Vault) -> dict[str, int] | None:
+def forget(vault: OwnedVault) -> dict[str, int] | None:
     """Destroy the owner's key, then take faces and people off every view; None when faces were off and nothing is left.
 
     May be stopped anywhere and called again.
@@ -196,7 +196,7 @@ def _erase(asset: Asset) -> Sequence[Event]:
 # --- how ------------------------------------------------------------------------------------------------------------
 
 
-def _change(vault: Vault, stream: str, decide: Callable[[Asset], Sequence[Event]]) -> bool:
+def _change(vault: OwnedVault, stream: str, decide: Callable[[Asset], Sequence[Event]]) -> bool:
     """Append what is decided about an asset; whether that was anything."""
     while True:
         loaded = vault.store.load(stream)
@@ -212,7 +212,7 @@ def _change(vault: Vault, stream: str, decide: Callable[[Asset], Sequence[Event]
         return True
 
 
-def _decide(vault: Vault, person: str, decide: Callable[[Person], Sequence[Event]]) -> bool:
+def _decide(vault: OwnedVault, person: str, decide: Callable[[Person], Sequence[Event]]) -> bool:
     """Append what is decided about a person; whether that was anything."""
     stream = person_stream(vault.settings.owner, person)
     while True:
@@ -228,7 +228,7 @@ def _decide(vault: Vault, person: str, decide: Callable[[Person], Sequence[Event
         return True
 
 
-def _cause(vault: Vault, stream: str, token: str, correlation_id: str) -> Cause:
+def _cause(vault: OwnedVault, stream: str, token: str, correlation_id: str) -> Cause:
     return Cause(
         commit_id=derive_id("people", stream, token),
         actor=f"person:{vault.settings.owner}",
