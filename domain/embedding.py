@@ -52,8 +52,7 @@ def combined(texts: Sequence[Weighted], vectors: Sequence[Sequence[float]]) -> l
     """The weighted sum of the texts' vectors, of length 1."""
     total = [0.0] * len(vectors[0])
     for (_, weight), vector in zip(texts, vectors, strict=True):
-        for i, value in enumerate(vector):
-            total[i] += weight * value
+        total = [so_far + weight * value for so_far, value in zip(total, vector, strict=True)]
     length = math.sqrt(sum(value * value for value in total)) or 1.0
     return [value / length for value in total]
 

@@ -104,8 +104,8 @@ def from_probabilities(probabilities: Sequence[float], model: ModelUse) -> list[
     if coast >= CLASS_LEAST:
         tell("coast", "scene", coast)
     for group, classes in _MEMBERS.items():
-        share = sum(probabilities[number] for number in classes)
-        if share >= _least(group, GROUP_LEAST):
+        share = sum(map(probabilities.__getitem__, classes))
+        if share >= GROUP_LEAST and share >= _least(group, GROUP_LEAST):
             tell(group, "object", share)
     return [Tag(name, kind, round(share, 4), named(model)) for (name, kind), share in told.items()]
 

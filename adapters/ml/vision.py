@@ -16,7 +16,7 @@ from PIL import Image
 
 from adapters.ml.custom import CustomModel, tags_of
 from adapters.ml.detection import nanodet_boxes
-from adapters.ml.pictures import Array, centre, open_jpeg, scaled
+from adapters.ml.pictures import Array, centre, open_jpeg, planes, smaller
 from adapters.ml.sessions import session
 from adapters.ml.store import ModelStore
 from domain.recognition import ModelUse, Recognised, Tag
@@ -29,8 +29,8 @@ CLASSIFIER, DETECTOR = "efficientnet-lite0", "nanodet"
 
 _LABEL_SIDE = 224
 _BOX_SIDE = 416
-_BOX_MEAN = np.array([103.53, 116.28, 123.675], np.float32)[:, None, None]  # blue, green, red
-_BOX_SCALE = 1 / np.array([57.375, 57.12, 58.395], np.float32)[:, None, None]
+_LABEL_MEAN, _LABEL_SCALE = (127.0, 127.0, 127.0), (128.0, 128.0, 128.0)
+_BOX_MEAN, _BOX_SCALE = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)  # red, green, blue
 _LEAST_SCORE = 0.35  # lower than any of domain.tagging's thresholds
 
 
@@ -64,10 +64,12 @@ class OnnxTagger:
         """One at a time: on one processor a batch of pictures is slower, as its arrays leave the caches."""
         shares = vector = None
         if self._classifies:
-            views = [_label_view(scaled(each, _LABEL_SIDE, _LABEL_SIDE)) for each in (picture, centre(picture))]
-            both = self._classifier.run(["prob", "embedding"], {"input": np.stack(views)})
+            views = np.empty((2, 3, _LABEL_SIDE, _LABEL_SIDE), np.float32)
+            for each, view in zip((picture, centre(picture)), views, strict=True):
+                planes(smaller(each, _LABEL_SIDE, _LABEL_SIDE), view, _LABEL_MEAN, _LABEL_SCALE)
+            both = self._classifier.run(["prob", "embedding"], {"input": views})
             shares, vector = (each.mean(0) for each in both)
-        boxes = self._boxes(scaled(picture, _BOX_SIDE, _BOX_SIDE)) if self._detects else []
+        boxes = self._boxes(smaller(picture, _BOX_SIDE, _BOX_SIDE)) if self._detects else []
         return self._recognised(shares, vector, boxes, tags_of(self._custom, picture))
 
     def _recognised(
@@ -78,10 +80,9 @@ class OnnxTagger:
         packed = vector.astype("<f2").tobytes() if vector is not None else None
         return Recognised(merge(labels, things, activities(things), own), self.models, packed)
 
-    def _boxes(self, pixels: Array) -> list[Sighting]:
-        normal = np.ascontiguousarray(pixels.transpose(2, 0, 1)[None, ::-1])
-        normal -= _BOX_MEAN
-        normal *= _BOX_SCALE
+    def _boxes(self, picture: Image.Image) -> list[Sighting]:
+        normal = np.empty((1, 3, _BOX_SIDE, _BOX_SIDE), np.float32)
+        planes(picture, normal[0, ::-1], _BOX_MEAN, _BOX_SCALE)  # blue comes first
         name = self._detector.get_inputs()[0].name
         outputs = self._detector.run(None, {name: normal})
         return [
@@ -95,9 +96,3 @@ class OnnxTagger:
     @cached_property
     def _detector(self) -> Any:
         return session(self._store.path(DETECTOR))
-
-
-def _label_view(pixels: Array) -> Array:
-    pixels -= 127.0
-    pixels /= 128.0
-    return pixels.transpose(2, 0, 1)
