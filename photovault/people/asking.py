@@ -18,6 +18,7 @@ from domain.person import Person
 from photovault.finding import find_asset
 from photovault.vault import Vault
 from projections.people import Faces, PeopleView, Shown, asset_in, person_range
+from projections.serving import served
 from steps.identify import root
 
 __all__ = [
@@ -106,14 +107,14 @@ def members_of(every: dict[str, Person], person: str) -> list[str]:
 
 
 def who(vault: Vault, asset: str) -> dict[str, Any]:
-    """The faces of a picture with the persons they are."""
+    """The faces of a picture with the persons they are; no picture where the policy withholds it."""
     agreed(vault)
     stream = find_asset(vault, asset)
     _, table = vault.generations.active(Faces.name)
     row = vault.views.get(table, [(vault.settings.owner, split_stream(stream)[2])])[0]
     if row is None or row.deleted:
         return {"asset": split_stream(stream)[2], "faces": []}
-    shown = _faces.show(_faces.decode(row.data), vault.locate)
+    shown = served(_faces, row, vault.locate, vault.settings.serving)
     for face in shown["faces"]:
         top = root(vault.people, vault.settings.owner, face["person"]) if face["person"] else None
         face["person"] = top
