@@ -15,6 +15,7 @@ from domain.asset import Asset, fold
 from domain.commits import split_stream
 from domain.errors import InvalidInput, NotFound
 from domain.person import Person
+from domain.query import plain_words
 from photovault.finding import find_asset
 from photovault.vault import Vault
 from projections.people import Faces, PeopleView, Shown, asset_in, person_range
@@ -152,6 +153,8 @@ def find_person(vault: Vault, text: str, *, follow: bool = True) -> Person:
     said = " ".join(text.split()).casefold()
     tops = {_top(every, each) if follow else each for each in every}
     named = [each for each in sorted(tops) if (every[each].now.name or "").casefold() == said]
+    if not named and (words := plain_words(text)):  # a search has no punctuation: `person:anna-maria`
+        named = [each for each in sorted(tops) if plain_words(every[each].now.name or "") == words]
     begun = sorted({_top(every, each) if follow else each for each in every if text and each.startswith(text)})
     found = named or begun
     if not found:
