@@ -19,7 +19,19 @@ from msgspec import Struct
 from domain.errors import InvalidInput
 from domain.query_dates import MONTHS, Span, natural_span, span_of
 
-__all__ = ["FIELDS", "FLAGS", "MAX_LENGTH", "TYPES", "Filter", "Near", "Query", "Span", "parse", "written"]
+__all__ = [
+    "FIELDS",
+    "FLAGS",
+    "MAX_LENGTH",
+    "TYPES",
+    "Filter",
+    "Near",
+    "Query",
+    "Span",
+    "parse",
+    "plain_words",
+    "written",
+]
 
 MAX_LENGTH = 1_000
 MAX_PARTS = 64
@@ -130,6 +142,11 @@ def written(query: Query) -> str:
     return " ".join(parts)
 
 
+def plain_words(text: str) -> str:
+    """Lower case, words with single spaces, no punctuation: how a filter's value is kept."""
+    return " ".join(_WORD.findall(text.lower()))
+
+
 class _Builder:
     """A query while it is read."""
 
@@ -146,7 +163,7 @@ class _Builder:
         self.like: str | None = None
 
     def filter(self, field: TextField, value: str, *, excluded: bool) -> None:
-        words = " ".join(_WORD.findall(value.lower()))
+        words = plain_words(value)
         if words:
             self.filters.add(Filter(field, words, excluded))
         elif field != "text":

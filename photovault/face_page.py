@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from photovault.people import Listed, pictures
+from projections.people import Faces
+from projections.serving import may_be_seen
 
 if TYPE_CHECKING:
     from photovault.owned import OwnedVault
@@ -19,6 +21,7 @@ __all__ = ["MAX_FACES", "crop", "write_people"]
 MAX_FACES = 24
 """Faces of one person that are shown."""
 
+_faces = Faces()
 _SIDE = 112
 _MARGIN = 0.25
 _HEAD = """<!doctype html>
@@ -38,12 +41,12 @@ small { opacity: .7; font-weight: normal }
 
 
 def write_people(vault: OwnedVault, found: Sequence[Listed], to: Path) -> None:
-    """Write a page with everybody's faces; pictures that the policy withholds are left out."""
+    """Write a page with everybody's faces; pictures that may not be seen (safety, moderation) are left out."""
     parts = []
     for each in found:
         images: list[str] = []
         for state in pictures(vault, (each.person, *each.merged)):
-            if state.picture is None or not vault.settings.serving.allows(state.safety):
+            if state.picture is None or not may_be_seen(_faces, state, vault.settings.serving):
                 continue
             data = vault.blobs.get(state.picture)
             for face in state.faces:

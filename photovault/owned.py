@@ -28,6 +28,7 @@ from photovault.recognition import RecognitionOptions
 from projections.generations import Generations
 
 if TYPE_CHECKING:
+    from photovault.behaviour import Recorder
     from photovault.face_collection import CollectedFaces
     from photovault.face_memory import KeptFaces
 
@@ -124,6 +125,11 @@ class OwnedVault(Protocol):
     @property
     def recognition(self) -> RecognitionOptions:
         """Who recognises what."""
+        ...
+
+    @property
+    def behaviour(self) -> Recorder:
+        """Notes what the owner looks at, where they agreed."""
         ...
 
     @property

@@ -16,6 +16,7 @@ from domain import person as persons
 from domain.commits import Commit, split_stream
 from domain.events import (
     AssetUploaded,
+    ContentModerated,
     Event,
     FaceAssigned,
     FaceRejected,
@@ -25,6 +26,7 @@ from domain.events import (
     FaceUnassigned,
     FileQuarantined,
     FileValidated,
+    ModerationRuled,
     PersonDecisionUndone,
     PersonDiscovered,
     PersonForgotten,
@@ -34,6 +36,7 @@ from domain.events import (
     PersonSplit,
     RenditionsGenerated,
 )
+from domain.moderation import Verdict, standing
 from domain.scanning import Safety
 from projections.base import Locate, OtherRow, Projection
 
@@ -68,6 +71,8 @@ class Shown(Struct, frozen=True, array_like=True):
     picture: str | None = None  # the JPEG that faces are cut from
     safety: Safety = "unknown"
     trashed: str | None = None
+    verdict: Verdict | None = None  # of the model, under the owner's policy
+    ruled: Verdict | None = None  # by a person
 
 
 def person_range(person: str) -> tuple[str, str]:
@@ -98,6 +103,14 @@ def _rendered(state: Shown, event: RenditionsGenerated, commit: Commit) -> Shown
     medium = next((each for each in jpegs if each.name == "medium"), None)
     best = medium or max(jpegs, key=lambda r: r.width * r.height, default=None)
     return structs.replace(state, picture=best.blob if best else None)
+
+
+def _moderated(state: Shown, event: ContentModerated, commit: Commit) -> Shown:
+    return structs.replace(state, verdict=event.verdict)
+
+
+def _ruled(state: Shown, event: ModerationRuled, commit: Commit) -> Shown:
+    return structs.replace(state, ruled=event.verdict)
 
 
 def _detected(state: Shown, event: FacesDetected, commit: Commit) -> Shown:
@@ -140,7 +153,7 @@ class Faces(Projection[Shown]):
     """Assets by id with their faces; the index `faces` holds those that have some."""
 
     name = "faces"
-    version = 2
+    version = 3
     about = "which faces a picture shows, where, and whose they are"
     indexes = ("faces",)
     loses_others = True
@@ -150,6 +163,8 @@ class Faces(Projection[Shown]):
         FileValidated: _validated,
         FileQuarantined: _refused,
         RenditionsGenerated: _rendered,
+        ContentModerated: _moderated,
+        ModerationRuled: _ruled,
         FacesDetected: _detected,
         FacesErased: _nothing,
         FaceAssigned: _assigned,
@@ -175,6 +190,10 @@ class Faces(Projection[Shown]):
     def safety(self, state: Shown) -> Safety | None:
         """Crops of faces are pictures of the file."""
         return state.safety
+
+    def verdict(self, state: Shown) -> Verdict | None:
+        """See `Projection.verdict`."""
+        return standing(state.verdict, state.ruled)
 
     def withhold(self, state: Shown) -> Shown:
         """No picture to cut faces from."""

@@ -129,7 +129,10 @@ class CustomModel:
         except Exception as refused:  # whatever the runtime raises is about this model: it has no errors of ours
             raise InvalidInput(f"the model {self.manifest.name} can't be run: {str(refused)[:300]}") from refused
         outputs = dict(zip(wanted, given, strict=True))
-        return self._classified(outputs) if self.manifest.kind == "classifier" else self._located(outputs)
+        try:
+            return self._classified(outputs) if self.manifest.kind == "classifier" else self._located(outputs)
+        except ValueError as odd:  # shapes that do not fit, outputs that are no numbers
+            raise self._odd(f"gives what can't be read ({str(odd)[:200]})") from odd
 
     def _classified(self, outputs: dict[str, Array]) -> list[Tag]:
         labels = self.manifest.labels

@@ -221,7 +221,7 @@ def _say(json: bool, changed: bool, person: str, text: str) -> None:
     if json:
         print_json({"changed": changed, "person": person})
     else:
-        out.print(text if changed else "nothing to change")
+        out.print(text if changed else "nothing to change", markup=False)  # a name may look like markup
 
 
 @people.command()

@@ -15,9 +15,11 @@ from domain.asset import Asset, fold
 from domain.commits import split_stream
 from domain.errors import InvalidInput, NotFound
 from domain.person import Person
+from domain.query import plain_words
 from photovault.finding import find_asset
 from photovault.owned import OwnedVault
 from projections.people import Faces, PeopleView, Shown, asset_in, person_range
+from projections.serving import served
 from steps.identify import root
 
 __all__ = [
@@ -106,14 +108,14 @@ def members_of(every: dict[str, Person], person: str) -> list[str]:
 
 
 def who(vault: OwnedVault, asset: str) -> dict[str, Any]:
-    """The faces of a picture with the persons they are."""
+    """The faces of a picture with the persons they are; no picture where the policy withholds it."""
     agreed(vault)
     stream = find_asset(vault, asset)
     _, table = vault.generations.active(Faces.name)
     row = vault.views.get(table, [(vault.settings.owner, split_stream(stream)[2])])[0]
     if row is None or row.deleted:
         return {"asset": split_stream(stream)[2], "faces": []}
-    shown = _faces.show(_faces.decode(row.data), vault.locate)
+    shown = served(_faces, row, vault.locate, vault.settings.serving)
     for face in shown["faces"]:
         top = root(vault.people, vault.settings.owner, face["person"]) if face["person"] else None
         face["person"] = top
@@ -151,6 +153,8 @@ def find_person(vault: OwnedVault, text: str, *, follow: bool = True) -> Person:
     said = " ".join(text.split()).casefold()
     tops = {_top(every, each) if follow else each for each in every}
     named = [each for each in sorted(tops) if (every[each].now.name or "").casefold() == said]
+    if not named and (words := plain_words(text)):  # a search has no punctuation: `person:anna-maria`
+        named = [each for each in sorted(tops) if plain_words(every[each].now.name or "") == words]
     begun = sorted({_top(every, each) if follow else each for each in every if text and each.startswith(text)})
     found = named or begun
     if not found:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from datetime import date
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -13,6 +14,7 @@ from domain.asset import asset_stream, fold
 from domain.errors import InvalidInput, NotFound
 from domain.events import FacesDetected, StepSkipped
 from domain.faces import Look
+from domain.query import parse
 from photovault import people as told
 from photovault.clustering import cluster_faces
 from photovault.rebuilding import rebuild
@@ -267,6 +269,13 @@ class TestDecisions:
             told.find_person(vault, "nobody")  # type: ignore[arg-type]
         told.hide(vault, ben, hidden=True)  # type: ignore[arg-type]
         assert listed(vault) == [("Anna", 4)]
+
+    def test_a_name_with_punctuation_is_found_as_a_search_writes_it(self, vault: MemoryVault) -> None:
+        anna = whose(vault, "m1")
+        told.name(vault, anna, "Anna-Maria O'Neill")  # type: ignore[arg-type]
+        catch_up(vault)  # type: ignore[arg-type]
+        asked = parse('person:"anna-maria o\'neill"', date(2026, 1, 1)).filters[0].value
+        assert told.find_person(vault, asked).id == anna.id  # type: ignore[arg-type]
 
     def test_replay_equals_live_after_all_of_it(self, vault: MemoryVault) -> None:
         anna, ben = whose(vault, "m1"), whose(vault, "m3")

@@ -122,6 +122,18 @@ class TestDetector:
     def test_a_picture_without_it_has_none(self, tmp_path: Path) -> None:
         assert seen(place(tmp_path / "own", DETECTOR, detector()), BLUE) == []
 
+    @pytest.mark.parametrize(
+        "change",
+        [
+            ('labels = ["robin", "perch"]', 'labels = ["robin", "perch", "tit", "owl"]'),  # 6 scores
+            ('boxes = "boxes"', 'boxes = "scores"'),  # 6 numbers are no boxes
+        ],
+    )
+    def test_outputs_of_another_shape_name_the_model(self, tmp_path: Path, change: tuple[str, str]) -> None:
+        folder = place(tmp_path / "own", DETECTOR.replace(*change), detector())
+        with pytest.raises(InvalidInput, match="the model finder gives what can't be read"):
+            seen(folder, RED)
+
     def test_boxes_by_their_middle(self, tmp_path: Path) -> None:
         manifest = DETECTOR + 'box_format = "centre"\n'
         [first, *_] = seen(place(tmp_path / "own", manifest, detector()), (255, 0, 0))
