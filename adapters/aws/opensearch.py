@@ -30,11 +30,12 @@ from adapters.aws.opensearch_documents import (
     template,
     template_name,
 )
-from adapters.aws.opensearch_queries import Owned, Way
+from adapters.aws.opensearch_queries import Nearness, Owned, Way
+from domain.embedding import SKETCH
 from domain.errors import InvalidInput, NotFound, PhotoVaultError, ViewUnavailable
 from domain.ports import ViewTable
 from domain.query import Query, written
-from domain.ranking import DEPTH, asked_words
+from domain.ranking import DEPTH, LOOKS_LEAST, SIMILAR_LEAST, asked_words
 from domain.search import Entry, Found, Hit, Reason
 from domain.spelling import nearest, plain
 from domain.taxonomy import canonical
@@ -58,6 +59,7 @@ class OpenSearchIndex:
         client: from `opensearch_client.connect`.
         prefix: of all names, such as `photovault-dev-`.
         dimensions: of the vectors; those of another length are left out.
+        looks: numbers of how a picture looks; likewise.
         shards, replicas: of an index that is made; a search goes to one shard, its owner's.
         wait: seconds; for tests.
     Cost:
@@ -73,6 +75,7 @@ class OpenSearchIndex:
         prefix: str,
         *,
         dimensions: int = DIMENSIONS,
+        looks: int = SKETCH,
         shards: int = 1,
         replicas: int = 0,
         wait: Callable[[float], None] = time.sleep,
@@ -80,6 +83,7 @@ class OpenSearchIndex:
         self._client = client
         self._prefix = prefix
         self._dimensions = dimensions
+        self._looks = looks
         self._shape = (shards, replicas)
         self._wait = wait
 
@@ -87,7 +91,7 @@ class OpenSearchIndex:
         """See `SearchIndex.create`. Cost: 1 request when it is there, else 3."""
         if self.has(table):
             return
-        body = template(self._prefix, self._dimensions, *self._shape)
+        body = template(self._prefix, self._dimensions, self._looks, *self._shape)
         name = template_name(self._prefix)
         self._ask(lambda: self._client.indices.put_index_template(name=name, body=body), WRITING)
         alias: dict[str, Any] = {"aliases": {alias_of(self._prefix, table): {}}}
@@ -120,7 +124,7 @@ class OpenSearchIndex:
             IndexBusy: the domain did not take it in time; all of it may be put again.
             PhotoVaultError: a document is refused even without what is `FRAGILE`; names it.
         """
-        waiting = [action(entry, self._dimensions, repair=repair) for entry in entries]
+        waiting = [action(entry, self._dimensions, self._looks, repair=repair) for entry in entries]
         done = 0
         for pause in (*WRITING.waits(), None):
             again: list[dict[str, Any]] = []
@@ -172,6 +176,7 @@ class OpenSearchIndex:
         query: Query,
         *,
         vector: Sequence[float] | None = None,
+        least: float | None = None,
         only: Collection[str] | None = None,
         limit: int = 50,
         cursor: str | None = None,
@@ -180,14 +185,14 @@ class OpenSearchIndex:
         """See `SearchIndex.search`."""
         scope = zlib.crc32(f"{table.name}|{owner}|{written(query)}|{vector is not None}".encode())
         place = _read_cursor(cursor, scope)
-        like, asked_for = None, list(vector) if vector is not None else None
+        like, near = None, self._near(vector, SIMILAR_LEAST if least is None else least)
         if query.like:
-            like, asked_for = self._like(table, owner, query.like)
+            like, near = self._like(table, owner, query.like)
         owned = Owned.by(owner, query, only, like)
         if not (query.words or query.like):
             return self._newest(table, owned, limit, place, scope)
         words = self._words(table, owner, query)
-        both = self._ranked(table, owned, words, asked_for)
+        both = self._ranked(table, owned, words, near)
         page = both.order[place.start : place.start + limit]
         fields = self._explained(table, owner, page, words) if explain and page else {}
         hits = []
@@ -217,18 +222,25 @@ class OpenSearchIndex:
         hits = [Hit(field(hit, "asset"), 0.0, Reason()) for hit in found[:limit]]
         return Found(hits, answer["hits"]["total"]["value"], facets(answer, ()), following)
 
-    def _like(self, table: ViewTable, owner: str, beginning: str) -> tuple[str, list[float]]:
-        """An asset and its vector."""
+    def _like(self, table: ViewTable, owner: str, beginning: str) -> tuple[str, Nearness]:
+        """An asset, and how it looks; where that is not known, what its words mean."""
         [answer] = self._searched(table, owner, [bodies.like(owner, beginning)])
         found = answer["hits"]["hits"]
         if not found:
             raise NotFound(f"there is no asset {beginning} to find pictures like")
         if len(found) > 1:
             raise InvalidInput(f"several assets begin with {beginning}: give more of the id")
-        vector = found[0].get("_source", {}).get("vector")
-        if not vector:
+        held = found[0].get("_source", {})
+        if held.get("picture"):
+            return field(found[0], "asset"), Nearness("picture", held["picture"], LOOKS_LEAST)
+        if not held.get("vector"):
             raise InvalidInput(f"nothing is known yet of what {beginning} shows: `photovault work`, with models")
-        return field(found[0], "asset"), vector
+        return field(found[0], "asset"), Nearness("vector", held["vector"], SIMILAR_LEAST)
+
+    def _near(self, vector: Sequence[float] | None, least: float) -> Nearness | None:
+        """A question's vector; None where it is of another model, or points nowhere (a cosine has to)."""
+        usable = vector is not None and len(vector) == self._dimensions and any(vector)
+        return Nearness("vector", list(vector), least) if vector is not None and usable else None
 
     def _words(self, table: ViewTable, owner: str, query: Query) -> _Words:
         """For each word that documents have, what to look for: itself, else what begins with it, else its nearest
@@ -273,15 +285,16 @@ class OpenSearchIndex:
                 found[word] = (near, int(answer["hits"]["total"]["value"]))
         return found
 
-    def _ranked(self, table: ViewTable, owned: Owned, words: _Words, vector: Sequence[float] | None) -> Ranked:
+    def _ranked(self, table: ViewTable, owned: Owned, words: _Words, near: Nearness | None) -> Ranked:
         asking = []
         if words.found:
             asking.append(bodies.lexical(owned, words.found, words.total))
-        if vector is not None and len(vector) == self._dimensions and any(vector):
-            asking.append(bodies.semantic(owned, vector, words.found))
+        if near is not None:
+            asking.append(bodies.semantic(owned, near, words.found))
         answers = list(self._searched(table, owned.owner, asking)) if asking else []
         by_words = answers.pop(0) if words.found else None
-        return ranked(by_words, answers.pop(0) if answers else None, words.asked, words.corrected)
+        by_meaning = answers.pop(0) if answers else None
+        return ranked(by_words, by_meaning, near.least if near else 0.0, words.asked, words.corrected)
 
     def _explained(self, table: ViewTable, owner: str, page: Sequence[str], words: _Words) -> dict[str, list[str]]:
         """Which column of a hit has which word."""

@@ -18,7 +18,7 @@ from domain.spelling import plain
 
 __all__ = ["DIMENSIONS", "FACETS", "FRAGILE", "action", "alias_of", "index_of", "template", "template_name"]
 
-MAPPING = 1
+MAPPING = 2
 """Part of an index's name; raise it with the mapping or the analysis. A replay of `search` then makes the next one."""
 
 DIMENSIONS = 384
@@ -26,7 +26,7 @@ DIMENSIONS = 384
 
 FACETS = ("year", "country", "camera", "type")
 
-FRAGILE = ("position", "vector")
+FRAGILE = ("position", "vector", "picture")
 """Fields that an index may refuse, where it was made for vectors of another model; words are always taken."""
 
 MEAN_WORDS = 20
@@ -54,7 +54,7 @@ def template_name(prefix: str) -> str:
     return f"{prefix}search"
 
 
-def template(prefix: str, dimensions: int, shards: int, replicas: int) -> dict[str, Any]:
+def template(prefix: str, dimensions: int, looks: int, shards: int, replicas: int) -> dict[str, Any]:
     """What every generation's index is like.
 
     Words lose accents and are stemmed (Porter), as in SQLite; `words` keeps them whole, for the nearest spelling.
@@ -108,18 +108,23 @@ def template(prefix: str, dimensions: int, shards: int, replicas: int) -> dict[s
                     "flags": keyword,
                     "position": {"type": "geo_point"},
                     "facets": {"properties": dict.fromkeys(FACETS, keyword)},
-                    "vector": {
-                        "type": "knn_vector",
-                        "dimension": dimensions,
-                        "method": {
-                            "name": "hnsw",
-                            "engine": "lucene",
-                            "space_type": "cosinesimil",
-                            "parameters": {"m": 16, "ef_construction": 128},
-                        },
-                    },
+                    "vector": _graph(dimensions),
+                    "picture": _graph(looks),
                 },
             },
+        },
+    }
+
+
+def _graph(dimensions: int) -> dict[str, Any]:
+    return {
+        "type": "knn_vector",
+        "dimension": dimensions,
+        "method": {
+            "name": "hnsw",
+            "engine": "lucene",
+            "space_type": "cosinesimil",
+            "parameters": {"m": 16, "ef_construction": 128},
         },
     }
 
@@ -128,7 +133,7 @@ def _analyzer(*filters: str) -> dict[str, Any]:
     return {"type": "custom", "char_filter": ["words"], "tokenizer": "standard", "filter": list(filters)}
 
 
-def action(entry: Entry, dimensions: int, *, repair: bool) -> dict[str, Any]:
+def action(entry: Entry, dimensions: int, looks: int, *, repair: bool) -> dict[str, Any]:
     """A write as the library's bulk helpers take it.
 
     What is gone stays as a document that nothing finds: OpenSearch forgets the version of a deleted one after a
@@ -137,9 +142,10 @@ def action(entry: Entry, dimensions: int, *, repair: bool) -> dict[str, Any]:
     body: dict[str, Any] = {"owner": entry.owner, "asset": entry.asset, "live": entry.document is not None}
     if entry.document is not None:
         body |= _body(entry.document)
-        vector = _vector(entry.vector, dimensions)
-        if vector is not None:
-            body["vector"] = vector
+        for name, raw, length in (("vector", entry.vector, dimensions), ("picture", entry.picture, looks)):
+            numbers = _vector(raw, length)
+            if numbers is not None:
+                body[name] = numbers
     return {
         "_op_type": "index",
         "_id": f"{entry.owner}/{entry.asset}",

@@ -18,7 +18,20 @@ from domain.query import Query
 from domain.ranking import COLUMNS, DEPTH, MAX_FACET_VALUES, SEMANTIC_DEPTH
 from domain.spelling import edits_allowed, plain
 
-__all__ = ["MARKS", "Owned", "Way", "counted", "explained", "lexical", "like", "newest", "semantic", "spelled", "typed"]
+__all__ = [
+    "MARKS",
+    "Nearness",
+    "Owned",
+    "Way",
+    "counted",
+    "explained",
+    "lexical",
+    "like",
+    "newest",
+    "semantic",
+    "spelled",
+    "typed",
+]
 
 Clause = dict[str, Any]
 
@@ -50,6 +63,14 @@ class Way(Struct, frozen=True):
     def anywhere(self) -> list[Clause]:
         """What finds it in any field."""
         return [self.matches(field) for field in _ANY]
+
+
+class Nearness(Struct, frozen=True):
+    """What documents should be near to."""
+
+    field: str  # `vector`, of what words mean; `picture`, of how it looks
+    vector: Sequence[float]
+    least: float  # cosine from which a document is near
 
 
 class Owned(Struct, frozen=True):
@@ -191,10 +212,10 @@ def _weighed(ways: Sequence[Way], idf: float) -> Clause:
     }
 
 
-def semantic(owned: Owned, vector: Sequence[float], words: Sequence[tuple[Sequence[Way], int]]) -> Clause:
+def semantic(owned: Owned, near: Nearness, words: Sequence[tuple[Sequence[Way], int]]) -> Clause:
     """The nearest vectors among what passes: the filter is inside the search of the graph, not behind it. `words` names
     those that the lexical ranking has too."""
-    knn = {"vector": {"vector": list(vector), "k": SEMANTIC_DEPTH, "filter": {"bool": owned.clauses()}}}
+    knn = {near.field: {"vector": list(near.vector), "k": SEMANTIC_DEPTH, "filter": {"bool": owned.clauses()}}}
     query: Clause = {"bool": owned.clauses() | {"must": [{"knn": knn}]}}
     having = [clause for ways, _ in words for way in ways for clause in way.anywhere()]
     if having:
@@ -211,9 +232,9 @@ def newest(owned: Owned, limit: int, after: Sequence[str] | None) -> Clause:
 
 
 def like(owner: str, beginning: str) -> Clause:
-    """Two documents whose assets begin so, with their vectors."""
+    """Two documents whose assets begin so, with their vectors and looks."""
     owned = Owned(owner, ({"prefix": {"asset": {"value": beginning}}},))
-    return _body(2, {"bool": owned.clauses()}, fields=("asset",)) | {"_source": ["vector"]}
+    return _body(2, {"bool": owned.clauses()}, fields=("asset",)) | {"_source": ["vector", "picture"]}
 
 
 def explained(owner: str, assets: Sequence[str], ways: Sequence[Way]) -> Clause:

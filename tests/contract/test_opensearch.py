@@ -41,7 +41,7 @@ def waits() -> list[float]:
 
 @pytest.fixture
 def index(client: OpenSearch, waits: list[float]) -> OpenSearchIndex:
-    index = OpenSearchIndex(client, PREFIX, dimensions=2, wait=waits.append)
+    index = OpenSearchIndex(client, PREFIX, dimensions=2, looks=2, wait=waits.append)
     index.create(BLUE)
     Emulated.sent.clear()
     return index
@@ -152,7 +152,7 @@ def test_a_large_batch_is_several_requests(index: OpenSearchIndex) -> None:
 
 def test_what_an_index_refuses_of_a_document_is_left_out_of_it(client: OpenSearch, index: OpenSearchIndex) -> None:
     """The vectors are of another model than the index was made for."""
-    later = OpenSearchIndex(client, PREFIX, dimensions=3, wait=lambda _: None)
+    later = OpenSearchIndex(client, PREFIX, dimensions=3, looks=2, wait=lambda _: None)
     assert later.put(BLUE, [entry("a", document(tags=("dog",)), at=(1, 0, 0)), entry("b", document())]) == 2
     assert assets(found(index, "dog", vector=(1.0, 0.0))) == ["a"]
 
@@ -175,7 +175,7 @@ def test_nothing_makes_an_index_by_writing_to_it(client: OpenSearch, index: Open
 
 def test_two_functions_may_make_the_same_index(client: OpenSearch, index: OpenSearchIndex) -> None:
     index.put(BLUE, [entry("a", document(tags=("dog",)))])
-    late = OpenSearchIndex(client, PREFIX, dimensions=2)
+    late = OpenSearchIndex(client, PREFIX, dimensions=2, looks=2)
     late.has = lambda table: False  # type: ignore[method-assign]  # it looked before the other had made it
     late.create(BLUE)
     assert assets(found(index, "dog")) == ["a"]

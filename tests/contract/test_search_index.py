@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from struct import pack
 
 import pytest
-from msgspec import structs
 from opensearchpy import OpenSearch
 
 from adapters.aws.opensearch import OpenSearchIndex
@@ -37,19 +35,6 @@ class TestSqlite(SearchIndexContract):
         one.close()
         other.close()
 
-    def test_like_goes_by_how_a_picture_looks_where_that_is_known(self, index: SearchIndex) -> None:
-        looks = {"aaa": (1, 0), "bbb": (0.9, 0.4), "ccc": (0.7, 0.7), "ddd": (-1, 0)}
-        entries = [entry(name, document(), at=(0, 1) if name == "ccc" else (1, 0)) for name in looks]
-        seen = [structs.replace(each, picture=pack("<2e", *looks[each.asset])) for each in entries]
-        index.put(BLUE, [*seen, entry("eee", document(), at=(1, 0))])
-        found = self.ask(index, "like:aaa")
-        assert found == ["bbb", "ccc"]  # as they look; what the words mean orders, and finds, nothing
-        assert self.ask(index, "like:eee") == ["aaa", "bbb", "ddd"]  # its look is not known
-        assert self.ask(index, "like:aaa after:2030") == []
-        again = structs.replace(entry("ddd", document(), 2), picture=pack("<2e", 0.99, 0.1))
-        index.put(BLUE, [again, entry("bbb", None, 2)])
-        assert self.ask(index, "like:aaa") == ["ddd", "ccc"]
-
 
 class OpenSearchContract(SearchIndexContract):
     """What an OpenSearch does; subclasses give a `client`."""
@@ -60,7 +45,7 @@ class OpenSearchContract(SearchIndexContract):
 
     @pytest.fixture
     def index(self, client: OpenSearch, prefix: str) -> Iterator[SearchIndex]:
-        index = OpenSearchIndex(client, prefix, dimensions=2)
+        index = OpenSearchIndex(client, prefix, dimensions=2, looks=2)
         index.create(BLUE)
         index.create(GREEN)
         yield index

@@ -98,10 +98,10 @@ def _taken_out(body: dict[str, Any]) -> Mapping[str, Any] | None:
     if not any("knn" in clause for clause in held.get("must", ())):
         return None
     [clause] = held.pop("must")
-    knn: Mapping[str, Any] = clause["knn"]["vector"]
+    [(field, knn)] = clause["knn"].items()
     held["filter"] = [*held["filter"], knn["filter"]]
-    body["size"], body["_source"] = _ALL, ["vector"]
-    return {**knn, "size": before["size"]}
+    body["size"], body["_source"] = _ALL, [field]
+    return {**knn, "size": before["size"], "field": field}
 
 
 def _nearest(answer: dict[str, Any], knn: Mapping[str, Any]) -> dict[str, Any]:
@@ -110,7 +110,7 @@ def _nearest(answer: dict[str, Any], knn: Mapping[str, Any]) -> dict[str, Any]:
         return answer
     near = []
     for hit in answer["hits"]["hits"]:
-        vector = hit.pop("_source", {}).get("vector")
+        vector = hit.pop("_source", {}).get(knn["field"])
         if vector:
             cosine = sum(a * b for a, b in zip(vector, knn["vector"], strict=True))
             cosine /= math.hypot(*vector) * math.hypot(*knn["vector"])

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from domain.errors import InvalidInput, NotFound
 from domain.ports import SearchIndex, ViewTable
@@ -316,3 +317,16 @@ class SearchIndexContract:
             )
 
         check()
+
+    def test_like_goes_by_how_a_picture_looks_where_that_is_known(self, index: SearchIndex) -> None:
+        looks = {"aaa": (1, 0), "bbb": (0.9, 0.4), "ccc": (0.7, 0.7), "ddd": (-1, 0)}
+        entries = [entry(name, document(), at=(0, 1) if name == "ccc" else (1, 0)) for name in looks]
+        seen = [structs.replace(each, picture=struct.pack("<2e", *looks[each.asset])) for each in entries]
+        index.put(BLUE, [*seen, entry("eee", document(), at=(1, 0))])
+        found = self.ask(index, "like:aaa")
+        assert found == ["bbb", "ccc"]  # as they look; what the words mean orders, and finds, nothing
+        assert self.ask(index, "like:eee") == ["aaa", "bbb", "ddd"]  # its look is not known
+        assert self.ask(index, "like:aaa after:2030") == []
+        again = structs.replace(entry("ddd", document(), 2), picture=struct.pack("<2e", 0.99, 0.1))
+        index.put(BLUE, [again, entry("bbb", None, 2)])
+        assert self.ask(index, "like:aaa") == ["ddd", "ccc"]
