@@ -17,6 +17,7 @@ from opensearchpy.exceptions import TransportError
 from adapters.aws.connection import Aws
 from adapters.aws.opensearch import NoIndex, OpenSearchIndex
 from adapters.aws.opensearch_client import BUSY, READING, WRITING, IndexBusy, connect
+from adapters.aws.opensearch_documents import index_of
 from adapters.local.search import SqliteSearchIndex
 from domain.errors import InvalidInput, NotFound
 from domain.query import parse
@@ -185,7 +186,10 @@ def test_an_operator_may_put_another_index_behind_the_alias(client: OpenSearch, 
     index.put(BLUE, [entry("a", document(tags=("dog",)))])
     alias, restored = f"{PREFIX}search_g1", f"{PREFIX}search_g1-restored"
     client.indices.create(index=restored)
-    actions = [{"remove": {"index": f"{alias}-m1", "alias": alias}}, {"add": {"index": restored, "alias": alias}}]
+    actions = [
+        {"remove": {"index": index_of(PREFIX, BLUE), "alias": alias}},
+        {"add": {"index": restored, "alias": alias}},
+    ]
     client.indices.update_aliases(body={"actions": actions})
     assert assets(found(index, "dog")) == []
     index.put(BLUE, [entry("b", document(tags=("dog",)))])

@@ -55,7 +55,9 @@ SEEN_BY_CHECKS: dict[str, Mistake] = {
         "dynamodb:UpdateItem"
     ),
     "a role without the deny": lambda t: _properties(t, "IntakeRole").update(ManagedPolicyArns=[]),
-    "a role without the deny of keys to faces": lambda t: _properties(t, "TagsRole")["ManagedPolicyArns"].pop(),
+    "a role without the deny of keys to faces": lambda t: _properties(t, "TagsRole")["ManagedPolicyArns"].remove(
+        {"Ref": "FacesStaySealed"}
+    ),
     "a function of faces that may read any document": lambda t: _statement(t, "FacesRole", "ReadDocuments").pop(
         "Condition"
     ),
