@@ -92,11 +92,11 @@ $(VENV)/.run: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/.test: pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(BIN)/python $(PIP) -c constraints.txt -e '.[media,aws,ml,faces,models,test]'
+	$(BIN)/python $(PIP) -c constraints.txt -e '.[media,aws,ml,faces,memories,models,test]'
 	@touch $@
 
 $(VENV)/.lint: pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(BIN)/python $(PIP) -c constraints.txt -e '.[media,aws,ml,faces,models,test,lint]'
+	$(BIN)/python $(PIP) -c constraints.txt -e '.[media,aws,ml,faces,memories,models,test,lint]'
 	@touch $@
 
 $(VENV)/.tools: $(VENV)/.test constraints-tools.txt
@@ -104,7 +104,7 @@ $(VENV)/.tools: $(VENV)/.test constraints-tools.txt
 	@touch $@
 
 $(VENV)/.bench: pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(BIN)/python $(PIP) -c constraints.txt -e '.[media,aws,ml,models,test,bench]'
+	$(BIN)/python $(PIP) -c constraints.txt -e '.[media,aws,ml,memories,models,test,bench]'
 	@touch $@
 
 .venv-sam/.ready: constraints-sam.txt

@@ -305,7 +305,7 @@ class Attempt(Struct, frozen=True):
             causation_id=self.caused_by,
         )
 
-    def run(self, duration_ms: int = 0, cpu_ms: int = 0) -> StepRun:
+    def run(self, duration_ms: int = 0, cpu_ms: int = 0, peak_mb: int = 0) -> StepRun:
         """The attempt as its outcome names it."""
         return StepRun(
             step=self.name,
@@ -313,6 +313,7 @@ class Attempt(Struct, frozen=True):
             attempt=self.number,
             duration_ms=duration_ms,
             cpu_ms=cpu_ms,
+            peak_mb=peak_mb,
         )
 
 

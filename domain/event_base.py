@@ -51,6 +51,9 @@ class StepRun(Struct, frozen=True, kw_only=True, gc=False):
     attempt: Annotated[int, doc("1 for the first try since the step became due.", ge=1)]
     duration_ms: Annotated[int, doc("Wall time of this attempt.", "ms", ge=0)] = 0
     cpu_ms: Annotated[int, doc("Processor time of this attempt, the decoder's included.", "ms", ge=0)] = 0
+    peak_mb: Annotated[
+        int, doc("Most memory that it can have needed, the decoder's included; 0: unknown.", "MB", ge=0)
+    ] = 0
 
 
 class Event(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):

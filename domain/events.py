@@ -14,6 +14,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from msgspec import Meta, Struct
 
+from domain.behaviour_events import BEHAVIOUR_EVENTS
 from domain.event_base import (
     ERASED,
     BlobKey,
@@ -1012,6 +1013,7 @@ EVENTS: tuple[type[Event], ...] = (
     *SHARE_EVENTS,
     *NOTIFICATION_EVENTS,
     *MEMORY_EVENTS,
+    *BEHAVIOUR_EVENTS,
     QualityScored,
 )
 """All event types, in the order of an asset's life; a new one is added here."""

@@ -79,10 +79,6 @@ class Face(Struct, frozen=True, kw_only=True, gc=False):
             )
         ),
     ] = ()
-    eyes: Annotated[
-        Annotated[float, Meta(ge=0, le=1)] | None,
-        Meta(description="How open the eyes are: 0 closed, 1 open; none: it can't be told."),
-    ] = None
 
 
 class FoundFace(Struct, frozen=True):

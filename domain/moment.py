@@ -32,7 +32,6 @@ class SeenFace(Struct, frozen=True, array_like=True, gc=False):
     """A face, as far as a choice of pictures needs it."""
 
     good: bool = False  # in focus, large enough, turned to the camera
-    eyes: float | None = None  # how open they are, 0 to 1; None where that can't be told
     share: float = 0.0  # of the picture's area
     person: str | None = None
 

@@ -13,10 +13,7 @@ from domain.likeness import NEAR, distance
 from domain.moment import Glance, Moment, local_seconds
 from domain.quality import Look, poster_score
 
-__all__ = ["cover", "eyes_open", "how_many", "pick", "pick_by_year", "score"]
-
-EYES_OPEN = 0.5
-"""From here on eyes count as open; see docs/memories.md for what was measured."""
+__all__ = ["cover", "how_many", "pick", "pick_by_year", "score"]
 
 _UNSEEN = 0.45  # of a picture that was never measured
 _SCENE_S = 60.0
@@ -30,17 +27,11 @@ def score(moment: Moment) -> float:
     with_people = 0.0
     if faces:
         good = sum(face.good for face in faces) / len(faces)
-        shut = sum(face.eyes is not None and face.eyes < EYES_OPEN for face in faces) / len(faces)
-        with_people = 0.10 + 0.15 * good - 0.35 * shut
+        with_people = 0.10 + 0.15 * good
     said = 0.25 * moment.favourite
     if moment.rating is not None:
         said += {-1: -1.0, 1: -0.2, 4: 0.15, 5: 0.25}.get(moment.rating, 0.0)
     return max(0.0, min(1.0, 0.6 * looks + with_people + said))
-
-
-def eyes_open(moment: Moment) -> bool:
-    """Whether nobody is known to have closed eyes."""
-    return all(face.eyes is None or face.eyes >= EYES_OPEN for face in moment.faces)
 
 
 def _looks(glance: Glance) -> float:
@@ -95,8 +86,8 @@ def pick_by_year(moments: Sequence[Moment], most: int = 30) -> list[Moment]:
 
 
 def cover(chosen: Sequence[Moment]) -> Moment:
-    """The best of those that are shown: a picture rather than a video, and nobody with closed eyes."""
-    return max(chosen, key=lambda each: (eyes_open(each), each.kind == "image", score(each), each.asset))
+    """The best of those that are shown; a picture rather than a video."""
+    return max(chosen, key=lambda each: (each.kind == "image", score(each), each.asset))
 
 
 def _alike(a: Moment, b: Moment) -> bool:

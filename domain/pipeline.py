@@ -65,7 +65,7 @@ PIPELINE: tuple[Step, ...] = (
     Step(name="validate", version=2, follows={AssetUploaded: ALL_KINDS}, lease_seconds=400.0),  # a scan, and a decode
     Step(name="metadata", version=3, follows={FileValidated: ALL_KINDS, SidecarAttached: ALL_KINDS}),
     Step(name="place", version=1, follows={MetadataExtracted: ALL_KINDS}),
-    Step(name="renditions", version=2, follows={FileValidated: IMAGES, PosterExtracted: VIDEOS}),
+    Step(name="renditions", version=3, follows={FileValidated: IMAGES, PosterExtracted: VIDEOS}),
     Step(name="video", version=1, follows={FileValidated: VIDEOS}, lease_seconds=180.0),
     Step(name="fingerprint", version=1, follows={RenditionsGenerated: ALL_KINDS}, lease_seconds=600.0),
     Step(name="duplicates", version=1, follows={FingerprintComputed: ALL_KINDS}, max_attempts=9),  # waits for a replay

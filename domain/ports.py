@@ -97,6 +97,22 @@ class BlobStore(Protocol):
         ...
 
 
+class ErasableBlobStore(BlobStore, Protocol):
+    """A blob store that can forget: for `photovault.erasing` and the cleanup, and for nobody else."""
+
+    def may_be_shared(self, key: str) -> bool:
+        """Whether the blob may be another asset's too; false only where that is known."""
+        ...
+
+    def delete(self, key: str) -> int:
+        """Remove a blob for good, with every version and copy; how many bytes it had, 0 when it was not there."""
+        ...
+
+    def listed(self, prefix: str = "") -> Iterator[tuple[str, int, float]]:
+        """Key, bytes, and time of storing (seconds since 1970) of all blobs whose keys begin so."""
+        ...
+
+
 # --- views -----------------------------------------------------------------------------------------------------------
 
 
@@ -430,6 +446,10 @@ class MediaEngine(Protocol):
 
     def cpu_seconds(self) -> float:
         """Processor time that this thread's calls have used so far."""
+        ...
+
+    def peak_bytes(self) -> int:
+        """Most memory that a child held in this thread's calls since this was last asked; 0: no call, or unknown."""
         ...
 
     def close(self) -> None:

@@ -101,7 +101,8 @@ def _fields(schema: Schema) -> list[str]:
     lines = ["| field | type | unit | required | meaning |", "|---|---|---|---|---|"]
     for name, field in schema["properties"].items():
         required = "yes" if name in schema.get("required", ()) else _default(field)
-        words = " | ".join(_cell(text) for text in (field.get("x-unit", ""), required, field.get("description", "")))
+        about = field.get("description", "") + (" Personal: stored sealed." if field.get("x-personal") else "")
+        words = " | ".join(_cell(text) for text in (field.get("x-unit", ""), required, about))
         lines.append(f"| `{name}` | {_cell(in_words(field))} | {words} |")
     return lines
 

@@ -51,6 +51,8 @@ class Plan(Struct, frozen=True):
 def schema_of(cls: type[Event]) -> Schema:
     """JSON Schema (2020-12) of an event type's `data` in its current version, with all that it refers to."""
     schema, parts = _struct_schema(cls, f"urn:photovault:event:{cls.__name__}:{cls.VERSION}")
+    for name in cls.PERSONAL:  # stored sealed (events_schema/sealing.py)
+        schema["properties"][name]["x-personal"] = True
     about = {"x-version": cls.VERSION, "x-stream": cls.STREAM, "x-appended-when": cls.WHEN, "x-appended-by": cls.BY}
     return _ordered(schema, about, parts)
 

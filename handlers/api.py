@@ -6,6 +6,7 @@ another owner. Errors are problem documents (RFC 9457).
 
 from __future__ import annotations
 
+import os
 import re
 import uuid
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.exceptions import ServiceError
 
 from domain.asset import Asset, asset_stream, fold
+from domain.behaviour_events import SearchMade
 from domain.errors import InvalidInput, NotFound, PhotoVaultError, ViewUnavailable
 from domain.notification_events import Channel
 from domain.pipeline import STEPS
@@ -25,12 +27,14 @@ from domain.query import parse
 from domain.upkeep import Finding, worst
 from handlers.observe import count, logger, observed
 from handlers.shared import masked, router
-from photovault import contacts, sharing
+from photovault import analytics, behaviour, contacts, sharing
 from photovault import memories as told
 from photovault.answering import answer, begun
 from photovault.auditing import life_of
 from photovault.aws.cloud import Cloud, cloud, is_owner
+from photovault.keeping import restore, set_favourite, trash, trash_page
 from photovault.memories import KINDS, Reader
+from photovault.moments import checked_month
 from projections.notifications import Contacts
 from projections.processing import COUNTERS
 from projections.serving import served
@@ -50,6 +54,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """API Gateway v2, $default route behind a JWT authorizer."""
     logger.set_correlation_id(event["requestContext"]["requestId"])
     answer = app.resolve(event, context)
+    if "behaviour" in cloud().__dict__:
+        cloud().behaviour.flush_if_due()
     count(f"status_{answer['statusCode'] // 100}xx", 1)
     logger.info("answered", extra={"path": masked(event["rawPath"]), "status": answer["statusCode"]})
     return answer
@@ -104,6 +110,7 @@ def one_asset(asset: str) -> Response[str]:
     item = served(projection, row, _link(vault), vault.settings.serving)
     state = fold(asset_stream(owner, asset), vault.store.load(asset_stream(owner, asset)).events)
     item["original"] = _original(vault, state)
+    analytics.note_view(vault, owner, asset)
     return _json(item)
 
 
@@ -116,6 +123,44 @@ def audit(asset: str) -> Response[str]:
     if not loaded.events:
         raise NotFound(f"there is no asset {asset}")
     return _json(life_of(stream, loaded.events))
+
+
+@app.get("/trash")
+def list_trash() -> Response[str]:
+    """What is in the trash, the last one put there first; `limit`, `cursor`."""
+    vault, owner = cloud(), _owner()
+    projection, _ = vault.generations.active("gallery")
+    page = trash_page(vault, owner, limit=_limit(), cursor=_query("cursor"))
+    serving = vault.settings.serving
+    items = [served(projection, row, _link(vault), serving, from_trash=True) for row in page.rows]
+    return _json({"items": items, "cursor": page.cursor})
+
+
+@app.put("/assets/<asset>/trash")
+def put_into_trash(asset: str) -> Response[str]:
+    """Into the trash, with what belongs to the same shot; `assets` are those that were not there before. Upkeep erases
+    it after 30 days."""
+    vault, stream = cloud(), _stream(asset)
+    return _json({"assets": trash(vault, stream, "asked for through the API")})
+
+
+@app.delete("/assets/<asset>/trash")
+def take_out_of_trash(asset: str) -> Response[str]:
+    """Out of the trash again."""
+    vault, stream = cloud(), _stream(asset)
+    return _json({"assets": restore(vault, stream, "asked for through the API")})
+
+
+@app.put("/assets/<asset>/favourite")
+def mark(asset: str) -> Response[str]:
+    """It is a favourite."""
+    return _json({"changed": set_favourite(cloud(), _stream(asset), favourite=True)})
+
+
+@app.delete("/assets/<asset>/favourite")
+def unmark(asset: str) -> Response[str]:
+    """It is one no longer."""
+    return _json({"changed": set_favourite(cloud(), _stream(asset), favourite=False)})
 
 
 @app.get("/status")
@@ -164,6 +209,8 @@ def search() -> Response[str]:
         explain=_query("explain") == "yes",
     )
     found = results.found
+    if _query("cursor") is None:
+        vault.behaviour.note(owner, SearchMade(found=found.total))
     return _json(
         {
             "items": results.items,
@@ -299,6 +346,39 @@ def prefer(contact: str) -> Response[str]:
     return _json(Contacts().show(changed, str))
 
 
+@app.get("/stats/<what>")
+def stats(what: str) -> Response[str]:
+    """The owner's `storage`, `performance` (`by`: step,version,month; `since`, `until`), `cost`, `behaviour` or
+    `advice` (docs/analytics.md)."""
+    vault, owner = cloud(), _owner()
+    region = _query("region") or os.environ.get("AWS_REGION") or "us-east-1"
+    match what:
+        case "storage":
+            return _json(analytics.storage(vault, [owner]))
+        case "performance":
+            months = (checked_month(_query("since") or "0001-01"), checked_month(_query("until") or "9999-12"))
+            return _json(analytics.performance(vault, [owner], (_query("by") or "step").split(","), *months))
+        case "cost":
+            return _json(analytics.cost(vault, [owner], region))
+        case "behaviour":
+            return _json(analytics.behaviour(vault, owner))
+        case "advice":
+            return _json({"region": region, "items": analytics.advice(vault, [owner], region), "cursor": None})
+    raise NotFound("there are: storage, performance, cost, behaviour, advice")
+
+
+@app.put("/stats/behaviour")
+def agree_to_behaviour() -> Response[str]:
+    """Begin to count the owner's views and searches."""
+    return _json({"agreed": True, "new": behaviour.agree(cloud(), _owner(), "api")})
+
+
+@app.delete("/stats/behaviour")
+def withdraw_behaviour() -> Response[str]:
+    """Stop counting, and erase what was counted."""
+    return _json({"agreed": False, "months": behaviour.withdraw(cloud(), _owner(), "api")})
+
+
 # --- errors ---
 
 
@@ -363,6 +443,18 @@ def _asset_id(asset: str) -> str:
     if not re.fullmatch(r"[a-z0-9]{1,64}", asset):
         raise NotFound(f"there is no asset {asset[:80]}")
     return asset
+
+
+def _stream(asset: str) -> str:
+    """The stream of an asset of the caller's.
+
+    Raises:
+        NotFound: there is none.
+    """
+    stream = asset_stream(_owner(), _asset_id(asset))
+    if not cloud().store.load(stream).events:
+        raise NotFound(f"there is no asset {asset}")
+    return stream
 
 
 def _query(name: str) -> str | None:

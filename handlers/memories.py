@@ -46,5 +46,5 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         return {"waiting": str(missing)}
     if total["unfinished"]:  # each metric is billed for the hours that it is sent in: the log has the others
         count("memories_unfinished", total["unfinished"])
-    logger.info("looked", extra=dict(total))
+    logger.info("looked", extra={"memories": dict(total)})
     return dict(total)

@@ -9,6 +9,8 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import msgspec
@@ -21,6 +23,7 @@ from handlers.observe import count, logger, observed, traced
 from photovault.aws.cloud import Cloud, cloud
 from photovault.aws.drilling import drill
 from photovault.erasing import Erased, erase_all
+from photovault.keyfile import KEYS, write_keys
 from photovault.upkeep.cleaning import clean, expired
 from photovault.upkeep.doctor import examine
 from photovault.upkeep.log import last
@@ -64,6 +67,10 @@ def _daily(vault: Cloud) -> dict[str, Any]:
     drilled = last(vault, BackupDrilled)
     if drilled is None or drilled.occurred_at + _DRILL_EVERY <= vault.clock():
         drill(vault)
+    if vault.replica:
+        with TemporaryDirectory() as folder:
+            write_keys(vault.keys, Path(folder) / KEYS)
+            vault.replica.put_keys(Path(folder) / KEYS)
     findings = examine(vault)
     vault.checkpoints.save(*FINDINGS, msgspec.json.encode(findings), expected=None)
     level = worst(findings)

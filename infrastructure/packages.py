@@ -62,7 +62,7 @@ LAYERS: tuple[Layer, ...] = (
         about="words to tokens",
     ),
     Layer("clusters", frozenset({"hdbscan"}), ("core", "arrays"), about="clusters of times, places and faces"),
-    Layer("nearest", frozenset({"usearch"}), ("core", "arrays"), about="the graph of nearest vectors"),
+    Layer("nearest", frozenset({"usearch"}), ("core", "arrays"), stripped=True, about="the graph of nearest vectors"),
     Layer(
         "models-tags",
         beneath=("core", "inference"),

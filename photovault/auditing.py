@@ -67,6 +67,7 @@ from domain.events import (
 )
 from domain.memory_events import MemoryCreated, MemoryDismissed, MemoryRestored, MemoryRetired, MemoryRevised
 from domain.recognition import ModelUse
+from photovault.auditing_behaviour import describe_behaviour
 from photovault.auditing_sharing import describe_sharing
 
 
@@ -273,7 +274,7 @@ def describe(event: Event) -> str:
             )
         case MemoryCreated() | MemoryRevised() | MemoryRetired() | MemoryDismissed() | MemoryRestored():
             return describe_memory(event)
-    return describe_sharing(event)
+    return describe_sharing(event) or describe_behaviour(event)
 
 
 def describe_memory(

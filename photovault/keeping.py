@@ -6,43 +6,45 @@ Nothing is deleted here. What stands behind an asset (the video of a live photo,
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from domain import asset as assets
 from domain.asset import Asset, asset_stream, fold
-from domain.commits import Cause, derive_id
+from domain.commits import Cause, derive_id, split_stream
 from domain.errors import ConflictError, InvalidInput
 from domain.events import Event
 from domain.ports import Page
 from domain.upkeep import WITH_TRASH
-from photovault.owned import OwnedVault
 from projections.gallery import TRASH, Gallery
 from projections.serving import served
+
+AnyVault: TypeAlias = Any
+"""`photovault.vault.Vault`, or `photovault.aws.cloud.Cloud`: the same parts under the same names."""
 
 __all__ = ["change", "list_trash", "restore", "set_favourite", "trash", "trash_page", "trashed_ids"]
 
 _PAGE = 1000
 
 
-def set_favourite(vault: OwnedVault, stream: str, *, favourite: bool) -> bool:
+def set_favourite(vault: AnyVault, stream: str, *, favourite: bool) -> bool:
     """Mark an asset, or take the mark away; whether that is new."""
     return change(vault, stream, lambda asset: assets.set_favourite(asset, favourite=favourite))
 
 
-def trash(vault: OwnedVault, stream: str, reason: str) -> list[str]:
+def trash(vault: AnyVault, stream: str, reason: str) -> list[str]:
     """Put an asset and what stands behind it into the trash; the ids of those that were not there before.
 
     Raises:
         InvalidInput: the reason is empty or too long.
     """
     _check(reason)
-    owner = vault.settings.owner
+    owner = split_stream(stream)[0]
     if vault.checkpoints.load(WITH_TRASH, owner) is None:
         vault.checkpoints.save(WITH_TRASH, owner, b"1", expected=None)
     return _each(vault, stream, lambda asset: assets.trash(asset, reason))
 
 
-def restore(vault: OwnedVault, stream: str, reason: str) -> list[str]:
+def restore(vault: AnyVault, stream: str, reason: str) -> list[str]:
     """Take an asset and what stands behind it out of the trash; the ids of those that were there.
 
     Raises:
@@ -52,49 +54,43 @@ def restore(vault: OwnedVault, stream: str, reason: str) -> list[str]:
     return _each(vault, stream, lambda asset: assets.restore(asset, reason))
 
 
-def trash_page(vault: OwnedVault, *, limit: int = 50, cursor: str | None = None, before: str | None = None) -> Page:
-    """Gallery rows of what is in the trash, the last one put there first.
-
-    Args:
-        before: only what was put there before this moment, RFC 3339 in UTC.
-    """
+def trash_page(vault: AnyVault, owner: str, *, limit: int = 50, cursor: str | None = None) -> Page:
+    """Gallery rows of what is in an owner's trash, the last one put there first."""
     _, table = vault.generations.active(Gallery.name)
-    high = f"{TRASH}#{before}" if before else f"{TRASH}$"
-    return vault.views.query(
+    page: Page = vault.views.query(
         table,
-        vault.settings.owner,
+        owner,
         index="state",
         low=f"{TRASH}#",
-        high=high,
+        high=f"{TRASH}$",
         descending=True,
         limit=limit,
         cursor=cursor,
     )
+    return page
 
 
-def list_trash(
-    vault: OwnedVault, limit: int = 50, cursor: str | None = None
-) -> tuple[list[dict[str, Any]], str | None]:
+def list_trash(vault: AnyVault, limit: int = 50, cursor: str | None = None) -> tuple[list[dict[str, Any]], str | None]:
     """The trash as `query gallery` shows assets, with `trashed_at`; and the cursor of the next page."""
-    page = trash_page(vault, limit=limit, cursor=cursor)
+    page = trash_page(vault, vault.settings.owner, limit=limit, cursor=cursor)
     gallery = Gallery()
     items = [served(gallery, row, vault.locate, vault.settings.serving, from_trash=True) for row in page.rows]
     return items, page.cursor
 
 
-def trashed_ids(vault: OwnedVault, before: str | None = None) -> list[str]:
+def trashed_ids(vault: AnyVault) -> list[str]:
     """Ids of all assets in the trash, the last one put there first."""
     found: list[str] = []
     cursor: str | None = None
     while True:
-        page = trash_page(vault, limit=_PAGE, cursor=cursor, before=before)
+        page = trash_page(vault, vault.settings.owner, limit=_PAGE, cursor=cursor)
         found += [row.key for row in page.rows]
         cursor = page.cursor
         if cursor is None:
             return found
 
 
-def change(vault: OwnedVault, stream: str, decide: Callable[[Asset], Sequence[Event]]) -> bool:
+def change(vault: AnyVault, stream: str, decide: Callable[[Asset], Sequence[Event]]) -> bool:
     """Append what the owner decides about an asset; whether that was anything."""
     while True:
         loaded = vault.store.load(stream)
@@ -104,7 +100,7 @@ def change(vault: OwnedVault, stream: str, decide: Callable[[Asset], Sequence[Ev
             return False
         cause = Cause(
             commit_id=derive_id("said", stream, loaded.token),
-            actor=f"person:{vault.settings.owner}",
+            actor=f"person:{asset.owner}",
             correlation_id=asset.correlation_id or derive_id("upload", stream),
         )
         try:
@@ -114,7 +110,7 @@ def change(vault: OwnedVault, stream: str, decide: Callable[[Asset], Sequence[Ev
         return True
 
 
-def _each(vault: OwnedVault, stream: str, decide: Callable[[Asset], Sequence[Event]]) -> list[str]:
+def _each(vault: AnyVault, stream: str, decide: Callable[[Asset], Sequence[Event]]) -> list[str]:
     """The same for an asset and all that stand behind it; those that stand behind come first, so that a killed command
     leaves the one that a person sees, and can name again."""
     asset = fold(stream, vault.store.load(stream).events)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from domain.errors import InvalidInput
 
 _MONTHS = re.compile(r"\d{4}(-\d\d)?", re.ASCII)
+_MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])", re.ASCII)
 _LOCAL = re.compile(r"\d{4}(-\d\d(-\d\d([T ]\d\d(:\d\d(:\d\d(\.\d{1,6})?)?)?)?)?)?", re.ASCII)
 
 
@@ -34,3 +35,14 @@ def parse_local(text: str) -> str:
         raise InvalidInput(f"{text!r} is not a local time; write 2008, 2008-10, 2008-10-22 or 2008-10-22T16:28:39")
     parse_moment(text)
     return text.replace(" ", "T")
+
+
+def checked_month(text: str) -> str:
+    """A month as events are counted by: "2026-11".
+
+    Raises:
+        InvalidInput: it is none.
+    """
+    if not _MONTH.fullmatch(text):
+        raise InvalidInput(f"{text!r} is not a month: write 2026-11")
+    return text

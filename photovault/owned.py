@@ -23,6 +23,7 @@ from domain.ports import (
     ViewStore,
 )
 from domain.scanning import Serving
+from photovault.behaviour import Recorder
 from photovault.messages import Sender
 from photovault.recognition import RecognitionOptions
 from projections.generations import Generations
@@ -124,6 +125,11 @@ class OwnedVault(Protocol):
     @property
     def recognition(self) -> RecognitionOptions:
         """Who recognises what."""
+        ...
+
+    @property
+    def behaviour(self) -> Recorder:
+        """Counts what the owner does, once they have agreed to that."""
         ...
 
     @property

@@ -11,7 +11,7 @@ these are in the history (docs/adr/0018-a-memory-stays-itself.md).
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime, timedelta
 from itertools import pairwise
 from typing import Any
@@ -31,7 +31,6 @@ from domain.habits import (
     Day,
     Rhythm,
     Spot,
-    Track,
     bases_and_spots,
     changed_days,
     day_of,
@@ -47,12 +46,13 @@ from domain.occasions import LONGEST_TRIP_DAYS, Occasion, anchors, occasions
 from domain.on_this_day import subject_of
 from domain.picking import cover, how_many, pick
 from domain.scanning import Serving
-from domain.sphere import Floats, km_between
+from domain.sphere import Floats
 from photovault.memory_deciding import decided
 from photovault.memory_documents import Looked, MemoryDocuments, Place
 from photovault.memory_pools import PoolsLook
 from photovault.moment_reading import MomentReader, Remembering
 from photovault.this_day import on_this_day
+from photovault.timeline import days_of, km_apart, runs_of, seconds_of, track_of, year_of
 from projections.memories import RETIRED, Memories
 from projections.moments import MomentRow
 
@@ -160,7 +160,7 @@ class _Look:
         if self.whole:
             self.documents.forget()
         rows, from_us = self._changed()
-        days = {day for row in rows for day in _days_of(row)}
+        days = {day for row in rows for day in days_of(row)}
         if days:
             days |= self._learn(self._digests(days))
         self._occasions(self._stretches(days))
@@ -194,13 +194,13 @@ class _Look:
         """Make the digests of some days anew; all digests of the years that these are in."""
         by_year: dict[int, set[int]] = defaultdict(set)
         for day in days:
-            by_year[_year_of(day)].add(day)
+            by_year[year_of(day)].add(day)
         years: dict[int, list[Day]] = {}
         more = 0
         for year, some in sorted(by_year.items()):
             held = self.documents.year(year)
             before = len(held)
-            for first, last in _runs(some, 1):
+            for first, last in runs_of(some, 1):
                 rows = self.reader.between(first * DAY_S + DAY_BEGINS_S, (last + 1) * DAY_S + DAY_BEGINS_S)
                 grouped: dict[int, list[Moment]] = defaultdict(list)
                 for each in rows:
@@ -208,7 +208,7 @@ class _Look:
                 for day in range(first, last + 1):
                     held.pop(day, None)
                     if grouped[day]:
-                        held[day] = digest(day, _track_of(grouped[day]))
+                        held[day] = digest(day, track_of(grouped[day]))
             more += len(held) - before
             self.documents.save_year(year, held)
             years[year] = [day for _, day in sorted(held.items())]
@@ -243,12 +243,12 @@ class _Look:
         found: list[Place] = []
         for spot in spots:
             stays = 1 + sum(b - a > _STAYS_APART_DAYS for a, b in pairwise(spot.days))
-            if stays < 2 or any(_km(spot, base) <= base.km for base in bases):
+            if stays < 2 or any(km_apart(spot, base) <= base.km for base in bases):
                 continue
-            known = [old for old in self.looked.places if _km(spot, old) <= max(spot.km, old.km)]
+            known = [old for old in self.looked.places if km_apart(spot, old) <= max(spot.km, old.km)]
             known = [old for old in known if old.id not in {each.id for each in found}]
             if known:
-                ident = min(known, key=lambda old: (_km(spot, old), old.id)).id
+                ident = min(known, key=lambda old: (km_apart(spot, old), old.id)).id
             else:
                 ident = derive_id(self.owner, "place", f"{spot.lat:.2f}", f"{spot.lon:.2f}", spot.days[0])
                 self.fresh.append((ident, spot.days))
@@ -261,7 +261,7 @@ class _Look:
         """Runs of days, in pieces."""
         return [
             (begin, min(begin + _PIECE_DAYS - 1, last))
-            for first, last in _runs(set(days), 2)
+            for first, last in runs_of(set(days), 2)
             for begin in range(first, last + 1, _PIECE_DAYS)
         ]
 
@@ -278,14 +278,14 @@ class _Look:
         """One stretch of local time, with what it touches; the time up to which nothing is left to be looked at."""
         while True:
             rows = self._window(since, until)
-            begins, ends = (_at(rows[0]), _at(rows[-1])) if rows else (since, until)
+            begins, ends = (seconds_of(rows[0]), seconds_of(rows[-1])) if rows else (since, until)
             known = self._known(min(begins, since), max(ends, until))
             wider = min((local_seconds(m.found.since) for m in known if m.found), default=since)
             later = max((local_seconds(m.found.until) for m in known if m.found), default=until)
             if wider >= min(begins, since) and later <= max(ends, until):
                 break
             since, until = min(since, wider), max(until, later + 1)
-        found = occasions(_track_of(rows), self.looked.habits) if rows else []
+        found = occasions(track_of(rows), self.looked.habits) if rows else []
         self._reconcile([self._found(each, rows) for each in found], known)
         return max(until, ends)
 
@@ -295,9 +295,9 @@ class _Look:
         rows = self.reader.between(low, high)
         left = right = None
         while rows:
-            begins, ends = anchors(_track_of(rows), self.looked.habits)
-            before = [int(i) for i in begins if _at(rows[i]) < since]
-            after = [int(i) for i in ends if _at(rows[i]) >= until]
+            begins, ends = anchors(track_of(rows), self.looked.habits)
+            before = [int(i) for i in begins if seconds_of(rows[i]) < since]
+            after = [int(i) for i in ends if seconds_of(rows[i]) >= until]
             left, right = before[-1] if before else None, after[0] if after else None
             wide = step > 2 * LONGEST_TRIP_DAYS * DAY_S
             if left is None and not wide and self.reader.edges()[0] < low:
@@ -393,53 +393,3 @@ class _Look:
         memory, events = decided(self.vault.store, self.owner, ident, "memories", decide)
         self.written[ident] = memory
         return events
-
-
-# --- small things ----------------------------------------------------------------------------------------------------
-
-
-def _track_of(moments: Sequence[Moment]) -> Track:
-    """Pictures in the order of their local time, as arrays."""
-
-    def number(value: float | None) -> float:
-        return np.nan if value is None else value
-
-    return Track(
-        [each.asset for each in moments],
-        np.array([local_seconds(each.local or "") for each in moments], float),
-        np.array([number(each.latitude) for each in moments], float),
-        np.array([number(each.longitude) for each in moments], float),
-    )
-
-
-def _days_of(row: MomentRow) -> set[int]:
-    """The days that a picture is on, and was."""
-    locals_ = (row.moment.local, *row.once) if row.moment.local else row.once
-    return {day_of(local_seconds(each)) for each in locals_}
-
-
-def _at(moment: Moment) -> float:
-    return local_seconds(moment.local or "")
-
-
-def _year_of(day: float) -> int:
-    return (date(1970, 1, 1) + timedelta(days=int(np.clip(day, -700_000, 2_900_000)))).year
-
-
-def _runs(days: set[int], apart: int) -> Iterator[tuple[int, int]]:
-    """Days as runs (first, last), those at most so many days apart in one."""
-    first = last = None
-    for day in sorted(days):
-        if first is None or last is None:
-            first = day
-        elif day - last > apart:
-            yield first, last
-            first = day
-        last = day
-    if first is not None and last is not None:
-        yield first, last
-
-
-def _km(a: Any, b: Any) -> float:
-    """Between two things with a position."""
-    return float(km_between(np.array([a.lat]), np.array([a.lon]), b.lat, b.lon)[0])

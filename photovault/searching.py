@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
+from domain.behaviour_events import SearchMade
 from domain.errors import InvalidInput, NotFound
 from domain.ports import SearchIndex
 from domain.query import Query, parse
@@ -35,7 +36,7 @@ def search(
     """
     query = parse(text, today)
     only = of_people(vault, query)
-    return answer(
+    results = answer(
         vault,
         _index(vault),
         vault.settings.owner,
@@ -47,6 +48,9 @@ def search(
         lexical=lexical,
         explain=explain,
     )
+    if cursor is None:
+        vault.behaviour.note(vault.settings.owner, SearchMade(found=results.found.total))
+    return results
 
 
 def of_people(vault: OwnedVault, query: Query) -> set[str] | None:

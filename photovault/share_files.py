@@ -17,8 +17,10 @@ from msgspec import Struct
 
 from domain.asset import Asset, asset_stream, fold
 from domain.errors import MediaFailed, MediaRejected, NotFound
+from domain.events import StepRun, TranscodePlanned, VideoAnalyzed
 from domain.eventstore import EventStore
 from domain.ports import BlobStore, MediaEngine
+from domain.transcoding import grid_rate
 
 __all__ = ["Files", "Handed", "full_size", "rendition"]
 
@@ -111,16 +113,31 @@ def _video(vault: Files, state: Asset) -> Handed:
     found = state.transcoded
     if found is not None and found.mp4 is not None:
         return Handed(found.mp4.blob, "mp4", "video/mp4", found.mp4.size_bytes)
-    if found is None or not found.original_plays or state.video is None or state.transcode_plan is None:
+    if state.video is None or not (state.video.web_ready or (found is not None and found.original_plays)):
         raise NotFound("the video is not ready yet: try again later")
     assert state.uploaded is not None
-    sound = state.video.audio is not None
+    planned = _copied(state.video)
     try:
         with tempfile.TemporaryDirectory(dir=vault.scratch) as folder, vault.blobs.file(state.uploaded.blob) as source:
             joined = vault.media.join(
-                source, Path(folder), state.video, state.transcode_plan, [], None, copy_sound=sound
+                source, Path(folder), state.video, planned, [], None, copy_sound=planned.audio == "copy"
             )
             key = vault.blobs.put_files([Path(joined.path)])[0]
     except MediaFailed as error:  # on AWS the API has no decoders
         raise NotFound("this video can't be handed out without its metadata from here") from error
     return Handed(key, "mp4", "video/mp4", joined.bytes)
+
+
+def _copied(found: VideoAnalyzed) -> TranscodePlanned:
+    """A plan that encodes nothing: the original's own packets in a new container, which says nothing of its own."""
+    rate = grid_rate(found.video.frame_rate)
+    return TranscodePlanned(
+        run=StepRun(step="transcode", version=1, attempt=1),
+        mp4="copy",
+        audio="copy" if found.audio is not None else "none",
+        stream=False,
+        reasons=("it leaves without its metadata",),
+        frame_rate=(rate.numerator, rate.denominator),
+        gop_frames=1,
+        segment_frames=1,
+    )

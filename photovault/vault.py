@@ -25,6 +25,7 @@ from domain.parking import Parking
 from domain.ports import Lookalikes, MediaEngine, Moderator, Notifier, Scanner, Tagger, TextEmbedder
 from domain.scanning import NoScanner
 from events_schema.codec import EventCodec
+from photovault.behaviour import Recorder
 from photovault.config import MailOptions, RenditionOptions, Settings
 from photovault.messages import Sender
 from photovault.searchable import SearchableViews
@@ -224,6 +225,11 @@ class Vault:
         outbox = Outbox(self.settings.home / "outbox")
         return {"email": Smtp(options.smtp, options.smtp_password) if options.smtp else outbox, "sms": outbox}
 
+    @cached_property
+    def behaviour(self) -> Recorder:
+        """Notes what the owner looks at, if they agreed."""
+        return Recorder(self)
+
     @property
     def scratch(self) -> Path:
         """A folder for temporary files on the blobs' disk."""
@@ -245,6 +251,8 @@ class Vault:
         """Close files and end the decoders."""
         if "media" in self.__dict__:
             self.media.close()
+        if "behaviour" in self.__dict__:
+            self.behaviour.flush()
         for part in (self.commits, self.keys, self.views, self.checkpoints, self.queue):
             part.close()
 

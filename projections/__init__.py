@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from projections.base import Projection
+from projections.behaviour import Behaviour
 from projections.files import Files
 from projections.fingerprints import Fingerprints
 from projections.gallery import Gallery
@@ -13,10 +14,12 @@ from projections.memories import Memories
 from projections.moments import Moments
 from projections.notifications import Contacts, Notifications
 from projections.people import Faces, PeopleView
+from projections.performance import Performance
 from projections.processing import ProcessingView
 from projections.renditions import Renditions
 from projections.search import Search
 from projections.shares import Links, Shares
+from projections.storage import Storage
 from projections.tagged import Tagged
 
 __all__ = ["PROJECTIONS", "Projection", "projection"]
@@ -38,5 +41,8 @@ PROJECTIONS: tuple[Projection[Any], ...] = (
     Notifications(),
     Moments(),
     Memories(),
+    Storage(),
+    Performance(),
+    Behaviour(),
 )
 """All projections; a new one is added here."""

@@ -142,7 +142,7 @@ def _restored(row: MomentRow, event: AssetRestored, commit: Commit) -> MomentRow
 
 
 def _detected(row: MomentRow, event: FacesDetected, commit: Commit) -> MomentRow:
-    faces = (SeenFace(not f.doubts, f.eyes, round(f.box.width * f.box.height, 4)) for f in event.faces)
+    faces = (SeenFace(not f.doubts, round(f.box.width * f.box.height, 4)) for f in event.faces)
     return _with(row, faces=tuple(faces))
 
 

@@ -12,7 +12,7 @@ from domain import share as shares
 from domain.commits import Commit, split_stream
 from domain.share import Share
 from domain.share_events import SHARE_EVENTS
-from projections.base import Locate, Projection
+from projections.base import Locate, Projection, Totals
 
 __all__ = ["LINK", "Link", "Links", "Shares", "shown_share"]
 
@@ -28,10 +28,11 @@ class Shares(Projection[Share]):
     """An owner's links."""
 
     name = "shares"
-    version = 1
+    version = 2
     about = "an owner's links: what they open, until when, and how often they were used"
     category = "share"
     indexes = ("created",)
+    has_totals = True
     state = Share
     on = dict.fromkeys(SHARE_EVENTS, _moved)
 
@@ -42,6 +43,13 @@ class Shares(Projection[Share]):
     def keys(self, state: Share) -> tuple[str | None, ...]:
         """By the time it was made."""
         return (state.created_at.isoformat() if state.created_at else None,)
+
+    def totals(self, state: Share) -> Totals:
+        """Links, and how often they were used."""
+        if state.created is None:
+            return {}
+        used = {"links": 1, "views": state.views, "downloads": state.downloads, "denied": state.denied}
+        return {"shares": {name: count for name, count in used.items() if count}}
 
     def show(self, state: Share, locate: Locate) -> dict[str, Any]:
         """What the owner sees. Neither the password's hash nor the token's."""

@@ -6,6 +6,7 @@ message may come twice, late or for nothing.
 
 from __future__ import annotations
 
+import resource
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -37,9 +38,17 @@ DONE = Verdict("done")
 
 
 class Worker:
-    """Runs steps; one instance may serve many threads."""
+    """Runs steps; one instance may serve many threads.
 
-    def __init__(self, steps: Steps, ports: Ports, clock: Callable[[], datetime] = utc_now) -> None:
+    Args:
+        alone: this process runs one step, one attempt at a time, and nothing else: its memory is that step's.
+    """
+
+    def __init__(
+        self, steps: Steps, ports: Ports, clock: Callable[[], datetime] = utc_now, *, alone: bool = False
+    ) -> None:
+        self._alone = alone
+        self._bare = _peak_bytes()  # before any step has loaded what it needs
         self._steps = steps
         self._ports = ports
         self._store: EventStore = ports.store
@@ -71,10 +80,11 @@ class Worker:
 
     def _attempt(self, asset: Asset, loaded: Loaded, attempt: Attempt) -> Verdict:
         started, cpu = time.perf_counter(), self._cpu_seconds()
+        self._ports.media.peak_bytes()  # what another run on this thread left
 
         def run() -> StepRun:
             duration_ms = round((time.perf_counter() - started) * 1000)
-            return attempt.run(duration_ms, round((self._cpu_seconds() - cpu) * 1000))
+            return attempt.run(duration_ms, round((self._cpu_seconds() - cpu) * 1000), self._peak_mb())
 
         try:
             found = self._steps[attempt.step.name](asset, attempt, self._ports)
@@ -122,3 +132,15 @@ class Worker:
 
     def _cpu_seconds(self) -> float:
         return time.thread_time() + self._ports.media.cpu_seconds()
+
+    def _peak_mb(self) -> int:
+        """Most that this attempt can have needed; 0 where that is not known, as the process does other things too."""
+        decoder = self._ports.media.peak_bytes()
+        if self._alone:
+            return (_peak_bytes() + decoder) // 1_000_000
+        return (self._bare + decoder) // 1_000_000 if decoder else 0
+
+
+def _peak_bytes() -> int:
+    """Of this process, so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

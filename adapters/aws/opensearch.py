@@ -34,7 +34,7 @@ from adapters.aws.opensearch_queries import Owned, Way
 from domain.errors import InvalidInput, NotFound, PhotoVaultError, ViewUnavailable
 from domain.ports import ViewTable
 from domain.query import Query, written
-from domain.ranking import DEPTH, asked_words
+from domain.ranking import DEPTH, SIMILAR_LEAST, asked_words
 from domain.search import Entry, Found, Hit, Reason
 from domain.spelling import nearest, plain
 from domain.taxonomy import canonical
@@ -172,6 +172,7 @@ class OpenSearchIndex:
         query: Query,
         *,
         vector: Sequence[float] | None = None,
+        least: float | None = None,
         only: Collection[str] | None = None,
         limit: int = 50,
         cursor: str | None = None,
@@ -187,7 +188,7 @@ class OpenSearchIndex:
         if not (query.words or query.like):
             return self._newest(table, owned, limit, place, scope)
         words = self._words(table, owner, query)
-        both = self._ranked(table, owned, words, asked_for)
+        both = self._ranked(table, owned, words, asked_for, SIMILAR_LEAST if least is None else least)
         page = both.order[place.start : place.start + limit]
         fields = self._explained(table, owner, page, words) if explain and page else {}
         hits = []
@@ -273,7 +274,9 @@ class OpenSearchIndex:
                 found[word] = (near, int(answer["hits"]["total"]["value"]))
         return found
 
-    def _ranked(self, table: ViewTable, owned: Owned, words: _Words, vector: Sequence[float] | None) -> Ranked:
+    def _ranked(
+        self, table: ViewTable, owned: Owned, words: _Words, vector: Sequence[float] | None, least: float
+    ) -> Ranked:
         asking = []
         if words.found:
             asking.append(bodies.lexical(owned, words.found, words.total))
@@ -281,7 +284,7 @@ class OpenSearchIndex:
             asking.append(bodies.semantic(owned, vector, words.found))
         answers = list(self._searched(table, owned.owner, asking)) if asking else []
         by_words = answers.pop(0) if words.found else None
-        return ranked(by_words, answers.pop(0) if answers else None, words.asked, words.corrected)
+        return ranked(by_words, answers.pop(0) if answers else None, words.asked, words.corrected, least)
 
     def _explained(self, table: ViewTable, owner: str, page: Sequence[str], words: _Words) -> dict[str, list[str]]:
         """Which column of a hit has which word."""

@@ -9,7 +9,7 @@ from msgspec import Struct, structs
 
 from adapters.aws.opensearch_documents import FACETS
 from adapters.aws.opensearch_queries import MARKS
-from domain.ranking import MAX_FACET_VALUES, SIMILAR_LEAST
+from domain.ranking import MAX_FACET_VALUES
 from domain.search import BEST, NEWEST, Reason, fused
 
 __all__ = ["Answer", "Ranked", "facets", "field", "marked", "ranked"]
@@ -28,14 +28,19 @@ class Ranked(Struct, frozen=True):
 
 
 def ranked(
-    by_words: Answer | None, by_meaning: Answer | None, asked: int, corrected: Mapping[str, tuple[str, ...]]
+    by_words: Answer | None,
+    by_meaning: Answer | None,
+    asked: int,
+    corrected: Mapping[str, tuple[str, ...]],
+    least: float,
 ) -> Ranked:
     """Both rankings fused, with the little that being new and well rated adds: the newest of what was found, here.
 
     Args:
         asked: how many words the question has.
+        least: cosine from which a vector is near.
     """
-    near = [hit for hit in (by_meaning["hits"]["hits"] if by_meaning else ()) if _cosine(hit) >= SIMILAR_LEAST]
+    near = [hit for hit in (by_meaning["hits"]["hits"] if by_meaning else ()) if _cosine(hit) >= least]
     having = by_words["hits"]["hits"] if by_words else []
     documents = {field(hit, "asset"): hit for hit in (*having, *near)}
     assets = sorted(documents)

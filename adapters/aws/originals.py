@@ -139,6 +139,12 @@ class Replica:
         self.originals = Originals(aws, f"{prefix}-originals")
         self.derived = S3BlobStore(aws, f"{prefix}-derived")
         self.archive = CommitArchive(aws, f"{prefix}-archive")
+        self._aws = aws
+        self._keys_bucket = f"{prefix}-keys"  # without versions: a key that was destroyed must not be left in one
+
+    def put_keys(self, file: Path) -> None:
+        """Replace the copied keys by these. Cost: 1 request."""
+        self._aws.s3.put_object(Bucket=self._keys_bucket, Key="keys.json", Body=file.read_bytes())
 
     def get(self, key: str) -> bytes | None:
         """A copied blob; None when it is not there."""

@@ -117,7 +117,8 @@ class DynamoViewStore:
 
         Cost:
             1 request for each started 50 moves of a partition, and 1 more for each round in which rows were not at
-            their base; 2 WCU a started KB of each row and of each total (once a request, not once a move).
+            their base; 2 WCU a started KB of each row and of each total (once a request, not once a move);
+            half of that for a single row that moves no total.
         Raises:
             InvalidInput: as `put`.
         """

@@ -1,4 +1,4 @@
-"""Blobs as files under their SHA-256, in 256 folders. Written beside their place, flushed, then renamed into it."""
+"""Blobs as files under their SHA-256, in 256 folders. Written beside their place, flushed, then named."""
 
 from __future__ import annotations
 
@@ -62,9 +62,12 @@ class FileBlobStore:
             with path.open("rb") as file:
                 key = hashlib.file_digest(file, "sha256").hexdigest()
                 os.fsync(file.fileno())
-            keys.append(key)
             place = self.path(key)
-            if place.exists():
+            again = key in keys  # one asset's own: small pictures are the same in several sizes
+            keys.append(key)
+            if again:
+                path.unlink()
+            elif place.exists():
                 self._mark_shared(key)
                 path.unlink()
             elif path.stat().st_dev == self.temporary.stat().st_dev:
@@ -187,10 +190,17 @@ class FileBlobStore:
             os.close(handle)
 
     def _settle(self, moves: dict[Path, Path]) -> None:
-        """Rename flushed files into their places and flush the folders' entries."""
+        """Give flushed files their names, and flush the folders' entries."""
         for path, place in moves.items():
             path.chmod(_ONCE)
-            path.replace(place)
+            try:
+                os.link(path, place)  # unlike a rename it says when somebody else was first
+            except FileExistsError:
+                self._mark_shared(place.name)
+            except OSError:  # a file system without links
+                path.chmod(_MAYBE_SHARED)
+                path.replace(place)
+            path.unlink(missing_ok=True)
         for folder in {place.parent for place in moves.values()}:
             handle = os.open(folder, os.O_RDONLY)
             try:

@@ -208,6 +208,12 @@ class SandboxedMediaEngine:
         """Processor time that this thread's calls have used in children so far."""
         return float(getattr(self._used, "seconds", 0.0))
 
+    def peak_bytes(self) -> int:
+        """See `domain.ports.MediaEngine.peak_bytes`."""
+        peak = int(getattr(self._used, "peak", 0))
+        self._used.peak = 0
+        return peak
+
     def zone_of(self, latitude: float, longitude: float, local: datetime) -> tuple[str, int] | None:
         """Time zone at a position, for `domain.metadata.extract`; see `adapters.media.zones.zone_of`."""
         from adapters.media.zones import zone_of  # numpy and a map, for photos with a position only
@@ -269,6 +275,7 @@ class SandboxedMediaEngine:
         finally:
             self._give_back(child, healthy)
         self._used.seconds = self.cpu_seconds() + reply.cpu_seconds
+        self._used.peak = max(getattr(self._used, "peak", 0), reply.peak_bytes)
         _raise_if_error(reply, source, self.limits)
         return msgspec.msgpack.decode(reply.result, type=result)
 

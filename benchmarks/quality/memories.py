@@ -6,9 +6,8 @@ known, and the pairwise F1 of what is found in it.
 
 A library is made by one seed alone: a household with one or two home bases (one of them moves, one family lives beside
 180 degrees, one near the pole), work, parents who are visited every few weeks, ordinary days, silent weeks, cameras
-without GPS, positions that jump, clocks that are set wrong on journeys, and pictures on the evening before and the
-morning after each occasion. `--style` is how much the owner photographs: sparse (about 1,000 pictures a year), steady
-(2,000) or heavy (6,000).
+without GPS, positions that jump, and pictures at home on the day of an occasion. `--style` is how much the owner
+photographs: sparse (about 1,000 pictures a year), steady (2,000) or heavy (6,000).
 
 A pair of pictures that the truth holds in one occasion, and the finder too, is right. F1 is over all pairs; `found` is
 the share of true occasions for which one found occasion has a pairwise F1 of at least 0.95 with it. The seeds 1 to 5
@@ -33,6 +32,7 @@ from msgspec import Struct
 from adapters.ml.density import density_clusters
 from domain.habits import Day, Rhythm, Track, bases_and_spots, day_of, digest, quiet_days, rhythm_of
 from domain.occasions import Habits, occasions
+from photovault.remembering import places_by
 
 STYLES = {"sparse": 0.3, "steady": 1.0, "heavy": 5.0}
 _DAY = 86_400.0
@@ -266,14 +266,7 @@ def habits_of(track: Track) -> tuple[Habits, list[Day]]:
     by_year: dict[int, list[Day]] = defaultdict(list)
     for each in days:
         by_year[1970 + int(each.day / 365.2425)].append(each)
-    bases, _ = bases_and_spots(
-        days,
-        lambda rows, *, least, epsilon: (
-            density_clusters(
-                rows, metric="haversine", min_cluster_size=least, min_samples=least, epsilon=epsilon
-            ).labels
-        ),
-    )
+    bases, _ = bases_and_spots(days, places_by(density_clusters))
     usual = rhythm_of(days, Rhythm(quiet_days=quiet_days(days, bases)))
     return Habits(bases, {year: rhythm_of(some, usual) for year, some in by_year.items()}, usual), days
 

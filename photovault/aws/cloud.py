@@ -45,6 +45,7 @@ from domain.ports import (
 from domain.scanning import NoScanner, Serving
 from domain.upkeep import UNUSED_KEPT, WITH_TRASH
 from events_schema.codec import EventCodec
+from photovault.behaviour import Recorder
 from photovault.config import MailOptions, RenditionOptions, Settings, serving_policy
 from photovault.messages import Sender
 from projections import PROJECTIONS
@@ -364,7 +365,7 @@ class Cloud:
             serving=self.settings.serving,
             recognises=self,
         )
-        return Worker(STEP_FUNCTIONS, ports, self.clock)
+        return Worker(STEP_FUNCTIONS, ports, self.clock, alone=True)
 
     @cached_property
     def people(self) -> KeptFaces | CollectedFaces:
@@ -388,6 +389,11 @@ class Cloud:
         from photovault.lookalikes import IndexedLookalikes
 
         return IndexedLookalikes(self.store, self.views, self.checkpoints, self.clock, threads=16)
+
+    @cached_property
+    def behaviour(self) -> Recorder:
+        """Notes what owners look at, of those who agreed."""
+        return Recorder(self)
 
     @cached_property
     def sender(self) -> Sender:

@@ -57,10 +57,10 @@ def drill(vault: Cloud, sample: int = SAMPLE) -> Drilled:
 
 def _chosen(vault: Cloud, sample: int, before_us: int) -> dict[str, list[Commit]]:
     """Random assets that did not change lately, with their commits."""
+    found: dict[str, list[Commit]] = {}
     for parts in _PARTS:
         segments = list(vault.commits.segments(parts))
         random.shuffle(segments)
-        found: dict[str, list[Commit]] = {}
         for segment in segments[:_TRIES]:
             for stream in _streams(vault, segment):
                 commits = list(vault.commits.read(stream))
@@ -68,9 +68,7 @@ def _chosen(vault: Cloud, sample: int, before_us: int) -> dict[str, list[Commit]
                     found[stream] = commits
                 if len(found) == sample:
                     return found
-        if found:
-            return found
-    return {}
+    return found
 
 
 def _streams(vault: Cloud, segment: str) -> Iterator[str]:

@@ -11,6 +11,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy loads: no thr
 
 from domain.errors import InvalidInput, PhotoVaultError
 from photovault.cli import (
+    analytics,
     browse,
     care,
     cloud,
@@ -53,6 +54,7 @@ people.register(app)
 memories.register(app)
 share.register(app)
 notify.register(app)
+analytics.register(app)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -11,6 +11,7 @@ import typer
 from domain.commits import to_us
 from domain.errors import InvalidInput, NotFound
 from domain.ports import Page, Row, ViewStore, ViewTable
+from photovault.analytics import note_view
 from photovault.auditing import Life, clock, life_of, size
 from photovault.cli.app import Cursor, Json, Limit, open_vault, refuse_others
 from photovault.cli.output import coloured, exit_unless, moment, number, out, print_json, progress_bar, table
@@ -98,6 +99,8 @@ def query(
         if asset is not None:
             key = find_asset(vault, asset).rpartition("#")[2]
             page = views.query(view_table, vault.settings.owner, low=key, high=key + "\0", limit=1)
+            if view == "gallery" and as_of is None:
+                note_view(vault, vault.settings.owner, key)
         elif view == "gallery" and tag is not None:
             page = tagged_page(
                 vault, tag, since=since, until=until, oldest_first=oldest_first, limit=limit, cursor=cursor

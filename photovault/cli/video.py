@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from photovault.analytics import note_view
 from photovault.auditing import size
 from photovault.cli.app import Json, open_vault
 from photovault.cli.output import number, out, print_json
@@ -33,6 +34,7 @@ def export(
     with open_vault(context) as vault:
         catch_up(vault)
         made = export_video(vault, find_asset(vault, asset), folder)
+        note_view(vault, vault.settings.owner, made.asset, "original")
     if json:
         print_json(
             {

@@ -11,9 +11,11 @@ from decimal import Decimal
 
 from msgspec import Struct
 
+from domain.advice import FULL_PROCESSOR_MB
 from domain.errors import InvalidInput
 from photovault.cost.inputs import Footprint, FunctionShape, Measured, PerAsset, PriceTable
 from photovault.cost.metering import Usage
+from photovault.upkeep.scrub import DAILY_BYTES, DAILY_FILES
 
 __all__ = [
     "ASSUMPTIONS",
@@ -36,9 +38,6 @@ PLAN_USD = (Decimal(30), Decimal(75))
 """What the proposal planned a month for 1,000 images and 100 videos, lowest and highest."""
 
 TARGET_SHARE = Decimal("0.1")
-
-FULL_PROCESSOR_MB = 1769
-"""Memory at which a function has the equivalent of one vCPU ("Configure Lambda function memory", AWS documentation)."""
 
 GB = Decimal(10**9)
 _GIB_MB = Decimal(1024)
@@ -243,6 +242,15 @@ def _scheduled(name: str, runs: int, load: Load, measured: Measured) -> Usage:
         usage.rcu = load.assets * _NEIGHBOURS * 0.5 / _ROWS_A_READ + runs * _MEMORY_DOCUMENTS
         usage.wcu = usage.db_requests = runs * (_MEMORY_DOCUMENTS + 2 * _MEMORIES_A_DAY)
         usage.cpu_ms = runs * _LOOK_MS
+    if name == "upkeep":  # a pass over the history (half an RCU a 4 KB), a part of the store listed, a share read
+        stream = -(-max(measured.per_image.event_bytes, measured.per_video.event_bytes) // 4096)
+        usage.rcu = runs * objects * (stream * 1.5)  # the scrub and the doctor read some streams once more
+        usage.db_requests = runs * (objects * stream / 256 + 50)
+        usage.wcu = runs * 5
+        usage.s3_gets = runs * min(DAILY_FILES, 10 * objects)
+        usage.s3_puts = runs * max(1, -(-objects // _LISTED))
+        usage.s3_bytes_read = runs * min(DAILY_BYTES, objects * load.image_bytes)
+        usage.cpu_ms = runs * 10_000
     return usage
 
 

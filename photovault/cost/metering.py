@@ -144,12 +144,13 @@ class MeteredViews:
         return self._inner.put(table, rows, repair=repair)
 
     def move(self, table: ViewTable, moves: Sequence[Move]) -> Sequence[bool]:
-        """A transaction: 2 WCU a started KB of each row, of each row in an index, and of each total."""
+        """A transaction: 2 WCU a started KB of each row, of each row in an index, and of each total; one row that moves
+        no total is a plain write."""
         units, growth = 0, 0
         totals: set[str] = set()
         for move in moves:
             row_units, row_growth = self._row(table, move.row)
-            units += 2 * row_units
+            units += row_units if len(moves) == 1 and not any(move.deltas.values()) else 2 * row_units
             growth += row_growth
             shard = zlib.crc32(moves[0].row.key.encode()) % _TOTAL_SHARDS
             totals |= {f"{table.name}/{move.row.partition}/{total}/{shard}" for total in move.deltas}

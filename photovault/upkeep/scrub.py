@@ -19,8 +19,8 @@ from photovault.upkeep.log import AnyVault, record
 
 __all__ = ["DAILY_BYTES", "DAILY_FILES", "Fault", "Scrubbed", "scrub"]
 
-DAILY_BYTES = 512 * 1024 * 1024
-DAILY_FILES = 2_000
+DAILY_BYTES = 256 * 1024 * 1024
+DAILY_FILES = 1_000
 _CURSOR = ("upkeep", "scrub")
 _CHUNK = 1 << 20
 _LISTED = 100

@@ -10,6 +10,7 @@ import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -70,6 +71,27 @@ class BlobStoreContract:
         for content in contents:
             assert blobs.get(sha256(content)) == content
 
+    def test_a_deleted_blob_is_gone_for_good_and_may_come_again(self, blobs: Any) -> None:
+        key = blobs.put(b"abc")
+        other = blobs.put(b"other")
+        assert blobs.delete(key) == 3
+        assert blobs.delete(key) == 0
+        with pytest.raises(NotFound):
+            blobs.get(key)
+        assert blobs.get(other) == b"other"
+        assert blobs.put(b"abc") == key
+        assert blobs.get(key) == b"abc"
+
+    @pytest.mark.parametrize("key", ["", "0" * 64, "nothing", "../../etc/passwd", "/etc/passwd"])
+    def test_what_is_no_blob_is_not_deleted(self, blobs: Any, key: str) -> None:
+        assert blobs.delete(key) == 0
+
+    def test_blobs_are_listed_by_the_beginning_of_their_keys(self, blobs: Any) -> None:
+        keys = {blobs.put(str(n).encode()) for n in range(40)}
+        assert {key for key, _, _ in blobs.listed()} == keys
+        assert {key for n in range(16) for key, _, _ in blobs.listed(f"{n:x}")} == keys
+        assert all(size in (1, 2) and at > 1_600_000_000 for _, size, at in blobs.listed())
+
     def test_no_files_are_moved_into_the_store(self, blobs: BlobStore) -> None:
         assert list(blobs.put_files([])) == []
 
@@ -82,6 +104,26 @@ class TestFiles(BlobStoreContract):
         blobs = FileBlobStore(tmp_path / "blobs")
         yield blobs
         blobs.close()
+
+    def test_a_blob_that_was_stored_twice_may_be_shared(self, blobs: Any, tmp_path: Path) -> None:
+        once, twice = blobs.put(b"once"), blobs.put(b"twice")
+        blobs.put(b"twice")
+        assert not blobs.may_be_shared(once)
+        assert blobs.may_be_shared(twice)
+        (tmp_path / "file").write_bytes(b"once")
+        blobs.import_file(tmp_path / "file")
+        assert blobs.may_be_shared(once)
+
+    def test_whoever_stores_the_same_at_the_same_time_shares_it(self, blobs: Any) -> None:
+        with ThreadPoolExecutor(8) as pool:
+            keys = set(pool.map(lambda _: blobs.put(LARGE), range(8)))
+        assert len(keys) == 1
+        assert blobs.may_be_shared(keys.pop())
+
+    def test_a_copy_that_lost_the_modes_says_that_it_knows_nothing(self, blobs: Any) -> None:
+        key = blobs.put(b"x")
+        blobs.path(key).chmod(0o644)
+        assert blobs.may_be_shared(key)
 
 
 class TestMinistack(BlobStoreContract):

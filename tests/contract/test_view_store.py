@@ -53,6 +53,15 @@ class DynamoContract(ViewStoreContract):
         assert store.costs.requests == 1
         assert store.costs.wcu == 2 * (50 + 2)
 
+    def test_a_row_that_moves_no_total_is_a_plain_write_at_its_base(self, store: DynamoViewStore) -> None:
+        assert store.move(GALLERY, [move("a", 0, 1, photos={"count": 1})]) == [True]
+        store.costs.reset()
+        assert store.move(GALLERY, [move("a", 1, 2)]) == [True]
+        assert (store.costs.requests, store.costs.wcu) == (1, 1)
+        assert store.move(GALLERY, [move("a", 1, 3)]) == [False]
+        assert store.get(GALLERY, [("anna", "a")])[0].version == 2  # type: ignore[union-attr]
+        assert store.totals(GALLERY, "anna") == {"photos": {"count": 1}}
+
     def test_a_hundred_keys_are_one_request(self, store: DynamoViewStore) -> None:
         store.put(GALLERY, [row(f"{n:03d}") for n in range(101)])
         store.costs.reset()

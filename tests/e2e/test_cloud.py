@@ -112,7 +112,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
 
 
 def _environment(outputs: dict[str, str], endpoint: str) -> dict[str, str]:
-    names = ("EventsTable", "CheckpointsTable", "ViewsPrefix", "QueuesPrefix")
+    names = ("EventsTable", "CheckpointsTable", "KeysTable", "ViewsPrefix", "QueuesPrefix")
     buckets = ("OriginalsBucket", "DerivedBucket", "ArchiveBucket")
     upper = {"".join("_" + c if c.isupper() else c.upper() for c in name).lstrip("_"): name for name in names + buckets}
     return {variable: outputs[name] for variable, name in upper.items()} | {"AWS_ENDPOINT_URL": endpoint}

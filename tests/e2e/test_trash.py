@@ -53,3 +53,35 @@ def test_what_is_in_the_trash_is_nowhere_else_and_comes_back_whole(cli: Cli, tmp
     assert cli.json("verify")["equal"]
     said = [entry["type"] for entry in cli.json("audit", photo)["entries"]]
     assert said[-2:] == ["AssetTrashed", "AssetRestored"]
+
+
+def test_erasing_backing_up_and_restoring_as_a_person_does_it(cli: Cli, tmp_path: Path) -> None:
+    gone, kept = tmp_path / "photos" / "photo_0.jpg", tmp_path / "photos" / "photo_1.jpg"
+    backup = tmp_path / "backup"
+    assert cli.json("backup", "save", backup)["missing"] == []
+    assert cli.json("erase", gone, "--dry-run")["dry_run"]
+    assert len(cli.json("query", "gallery")["items"]) == 3
+    [asset] = cli.json("erase", gone)["assets"]
+    assert names(cli, "query", "gallery") == ["photo_1.jpg", "photo_2.jpg"]
+    code, printed, _ = cli("audit", asset)
+    assert code == 0
+    assert "erased" in printed
+    assert "photo_0" not in printed
+    assert cli.json("verify")["equal"]
+    assert cli.json("replay")["switched"]
+    assert cli.json("audit", "--verify")["intact"]
+    refused = cli.json("ingest", tmp_path / "photos")
+    assert (refused["added"], refused["refused"], refused["known"]) == (0, 1, 2)
+    cli.json("trash", "add", kept)
+    assert cli.json("trash", "empty", "--dry-run")["assets"] != []
+    assert len(cli.json("trash", "empty")["assets"]) == 1
+    assert cli.json("backup", "save", backup)["forgotten"] >= 2
+    assert cli.json("backup", "drill", backup, "--all")["faults"] == []
+    restored = tmp_path / "restored"
+    cli.json("restore", backup, home=restored)
+    assert [i["file_name"] for i in cli.json("query", "gallery", home=restored)["items"]] == ["photo_2.jpg"]
+    assert cli.json("verify", home=restored)["equal"]
+    assert cli.json("scrub", "--all", home=restored)["faults"] == []
+    assert cli.json("cleanup", "--all")["dry_run"] is False
+    assert cli.json("doctor")["level"] in ("ok", "warning")
+    assert {item["type"] for item in cli.json("upkeep")["items"]} >= {"BackupMade", "BackupDrilled"}

@@ -166,7 +166,7 @@ def test_an_export_gives_every_stream_whole_and_in_order(deployment: Deployment,
 def test_streams_that_files_tear_apart_are_read_from_the_table(deployment: Deployment, vault: Cloud) -> None:
     filled(vault, 3)
     source = ExportedCommits(vault.aws, export(deployment, vault), vault.commits)
-    store = EventStore(source, vault.blobs, EventCodec())
+    store = EventStore(source, vault.blobs, EventCodec(keys=vault.keys))
     assets = {}
     for segment in source.segments(1):
         streams: dict[str, list[Any]] = {}

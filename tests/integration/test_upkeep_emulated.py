@@ -6,6 +6,7 @@ import json
 from datetime import timedelta
 
 import pytest
+from msgspec import structs
 
 from domain.asset import fold
 from domain.blobs import blobs_of
@@ -168,3 +169,37 @@ def test_health_tells_the_levels_of_what_the_doctor_found(
     answer = invoke["api"](api_event("GET", "/health", subject="anna"))
     assert (answer["statusCode"], json.loads(answer["body"])["checks"]["parked"]) == (503, "failure")
     assert "anna" not in answer["body"]
+
+
+def test_the_copy_in_another_region_is_erased_too_and_has_the_keys(
+    deployed: tuple[Deployment, Invokes], prefix: str
+) -> None:
+    """The emulator copies nothing: the test plays S3, which keeps keys and versions."""
+    deployment, invoke = deployed
+    vault, s3 = deployment.cloud, deployment.aws.s3
+    for what in ("originals", "derived", "archive", "keys"):
+        s3.create_bucket(Bucket=f"{prefix}replica-{what}")
+    vault.settings = structs.replace(vault.settings, replica_prefix=f"{prefix}replica", replica_region="eu-west-1")
+    for made in ("replica", "blobs", "store"):
+        vault.__dict__.pop(made, None)
+    one, other, _ = streams(deployment)
+    name = file_name(deployment, one)
+    for kind in ("originals", "derived", "archive"):
+        source = deployment.environment[f"{kind.upper()}_BUCKET"]
+        for each in s3.list_objects_v2(Bucket=source).get("Contents", ()):
+            data = s3.get_object(Bucket=source, Key=each["Key"])["Body"].read()
+            s3.put_object(Bucket=f"{prefix}replica-{kind}", Key=each["Key"], Body=data)
+    assert vault.replica is not None
+    asset = fold(other, vault.store.load(other).events)
+    assert asset.renditions is not None
+    assert vault.replica.get(asset.renditions.renditions[0].blob)
+    deleted: list[str] = []
+    vault.replica.originals.delete = lambda blob: deleted.append(blob) or 0  # type: ignore[method-assign,func-returns-value]
+    invoke["upkeep"]({"erase": [one]})
+    assert [name in each for each in deleted] == [True]
+    invoke["upkeep"]({})
+    keys = json.loads(s3.get_object(Bucket=f"{prefix}replica-keys", Key="keys.json")["Body"].read())["keys"]
+    assert keys[one] is None
+    assert keys[other]
+    backup = next(each for each in examine(vault) if each.check == "backup")
+    assert (backup.level, "eu-west-1" in backup.what) == ("ok", True)

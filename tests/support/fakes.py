@@ -44,6 +44,7 @@ from domain.scanning import NoScanner, Serving
 from domain.streaming import Encoded, EncodedFile, Joined, Segment
 from domain.video import AudioTrack, PosterPicture, PreviewFile, VideoQuality, VideoReport, VideoTrack
 from events_schema.codec import EventCodec
+from photovault.behaviour import Recorder
 from photovault.config import Settings
 from photovault.face_collection import CollectedFaces
 from photovault.face_memory import KeptFaces
@@ -217,6 +218,10 @@ class FakeMediaEngine:
         """It costs nothing."""
         return 0.0
 
+    def peak_bytes(self) -> int:
+        """It holds nothing."""
+        return 0
+
     def close(self) -> None:
         """Nothing runs."""
 
@@ -328,6 +333,7 @@ class MemoryVault:
         serving: Serving | None = None,
         faces: FaceAnalyzer | None = None,
         people: Callable[..., KeptFaces | CollectedFaces] = KeptFaces,
+        keys: SqliteKeys | None = None,
     ) -> None:
         self.settings = Settings(Path("nowhere"), owner, 1, serving=serving or Serving())
         self.clock = clock or Clock(step_ms=1)
@@ -336,7 +342,8 @@ class MemoryVault:
         self.checkpoints = SqliteCheckpoints(":memory:")
         self.queue = SqliteQueue(":memory:", clock=self.clock.seconds)
         self.blobs = MemoryBlobs()
-        self.keys = SqliteKeys(":memory:")
+        self.keys = keys or SqliteKeys(":memory:")
+        self._own = () if keys else (self.keys,)  # others' are not closed here
         self.store = EventStore(self.commits, self.blobs, EventCodec(keys=self.keys), self.clock)
         self.generations = Generations(self.views, self.checkpoints, projections, self.clock)
         self.parking = Parking(self.checkpoints, self.clock)
@@ -367,6 +374,7 @@ class MemoryVault:
         self.mail, self.phone = MemoryNotifier("mail"), MemoryNotifier("texts")
         self.notifiers: dict[str, Notifier] = {"email": self.mail, "sms": self.phone}
         self.sender = Sender("vault@photos.example", "https://photos.example")
+        self.behaviour = Recorder(self)
         self.generations.ensure(empty=True)
 
     def table(self, name: str, generation: int | None = None) -> ViewTable:
@@ -393,7 +401,7 @@ class MemoryVault:
 
     def close(self) -> None:
         """Close what is open."""
-        for part in (self.commits, self.keys, self.views, self.checkpoints, self.queue):
+        for part in (self.commits, *self._own, self.views, self.checkpoints, self.queue):
             part.close()
         shutil.rmtree(self.scratch, ignore_errors=True)
 

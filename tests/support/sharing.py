@@ -68,7 +68,7 @@ def same_however_delivered(vault: Any, *names: str) -> None:
         live = {(row.partition, row.key): row for row in vault.views.scan(table) if not row.deleted}
         assert live, f"{name} has no rows: nothing is compared"
         for way, deliver in DELIVERIES.items():
-            with MemoryVault(projections=(projection,)) as other:
+            with MemoryVault(projections=(projection,), keys=vault.keys) as other:
                 for commit in commits:
                     other.commits.put(commit)
                 for batch in deliver(list(commits)):
@@ -76,6 +76,9 @@ def same_however_delivered(vault: Any, *names: str) -> None:
                 assert other.projector.parked() == []
                 found = {(r.partition, r.key): r for r in other.views.scan(other.table(name)) if not r.deleted}
                 assert found == live, f"{name}, delivered {way}"
+                for owner in {row.partition for row in live.values()}:
+                    totals = other.views.totals(other.table(name), owner)
+                    assert totals == vault.views.totals(table, owner), f"{name}, delivered {way}"
         history = sorted(commits, key=lambda commit: (commit.stream, commit.number))
         want = digest([projection], vault.store, history)[0]
         verdict = compare(projection, table, want, vault.store, vault.views, lambda: iter(history))  # noqa: B023

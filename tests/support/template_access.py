@@ -131,12 +131,14 @@ NEEDS: Mapping[str, Mapping[str, str]] = {
         "dynamodb:Query": "NotificationsView",
         "dynamodb:BatchGetItem": "GalleryView",
         "dynamodb:UpdateItem": "CheckpointTable",
+        "s3:ListBucket": "DerivedBucket",
         "s3:GetObject": "DerivedBucket",
     },
     "api": {
         "dynamodb:Query": "GalleryView",
         "dynamodb:PutItem": "EventTable",
         "dynamodb:UpdateItem": "CheckpointTable",
+        "s3:ListBucket": "DerivedBucket",
         "s3:PutObject": "OriginalsBucket",
         "s3:GetObjectVersion": "OriginalsBucket",
     },
@@ -197,12 +199,23 @@ def history_is_append_only(template: Template) -> list[str]:
     return found
 
 
+_INDEX = {"face-index", "face-turn", "budget"}
 KEYS_TO_FACES: Mapping[str, Mapping[str, set[str]]] = {
-    "faces": {"dynamodb:GetItem": {"face-key"}},
+    "faces": {
+        "dynamodb:GetItem": {"face-key", "face-collection", "budget"},
+        "dynamodb:UpdateItem": {"face-collection", "budget"},
+        "dynamodb:DeleteItem": {"face-collection", "budget"},
+    },
     "identify": {
-        "dynamodb:GetItem": {"face-key", "face-index", "projection"},
-        "dynamodb:UpdateItem": {"face-index"},
-        "dynamodb:DeleteItem": {"face-index"},
+        "dynamodb:GetItem": {"face-key", "projection", *_INDEX},
+        "dynamodb:UpdateItem": _INDEX,
+        "dynamodb:DeleteItem": _INDEX,
+    },
+    "cluster": {
+        "dynamodb:GetItem": {"face-key", "projection", "faces-looked-at", *_INDEX},
+        "dynamodb:Query": {"face-key", "projection", "faces-looked-at", *_INDEX},
+        "dynamodb:UpdateItem": {"faces-looked-at", *_INDEX},
+        "dynamodb:DeleteItem": {"faces-looked-at", *_INDEX},
     },
 }
 """Functions that open vectors of faces, and the kinds of documents that each may read or change."""

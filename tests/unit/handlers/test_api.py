@@ -213,3 +213,38 @@ def test_a_clean_file_has_its_links_under_the_strictest_policy(vault: FakeCloud)
     item = call("GET", "/assets/a1")[1]
     assert item["original"].startswith("https://s3.example/")
     assert item["renditions"]["small"]["path"].startswith("https://s3.example/")
+
+
+def test_the_trash_is_its_owners_alone_and_gives_back_what_it_holds(vault: FakeCloud) -> None:
+    filled(vault, "anna", "a1", "a2")
+    assert call("PUT", "/assets/a1/trash", subject="boris")[0] == 404
+    assert call("PUT", "/assets/a1/trash") == (200, {"assets": ["a1"]})
+    assert call("PUT", "/assets/a1/trash") == (200, {"assets": []})
+    vault.projector.project(vault.everything())
+    assert [item["asset"] for item in call("GET", "/gallery")[1]["items"]] == ["a2"]
+    [item] = call("GET", "/trash")[1]["items"]
+    assert (item["asset"], item["withheld"], bool(item["renditions"])) == ("a1", False, True)
+    assert call("GET", "/trash", subject="boris")[1]["items"] == []
+    shown = call("GET", "/assets/a1")[1]
+    assert (shown["withheld"], shown["original"], shown["renditions"]) == (True, None, {})
+    assert call("DELETE", "/assets/a1/trash") == (200, {"assets": ["a1"]})
+    vault.projector.project(vault.everything())
+    assert len(call("GET", "/gallery")[1]["items"]) == 2
+
+
+def test_a_favourite_is_marked_and_unmarked(vault: FakeCloud) -> None:
+    filled(vault, "anna", "a1")
+    assert call("PUT", "/assets/a1/favourite") == (200, {"changed": True})
+    assert call("PUT", "/assets/a1/favourite") == (200, {"changed": False})
+    vault.projector.project(vault.everything())
+    assert call("GET", "/assets/a1")[1]["favourite"] is True
+    assert call("DELETE", "/assets/a1/favourite", subject="boris")[0] == 404
+    assert call("DELETE", "/assets/a1/favourite") == (200, {"changed": True})
+
+
+def test_health_shows_levels_and_nothing_else(vault: FakeCloud) -> None:
+    found = [{"check": "scrub", "level": "failure", "what": "anna's file", "do": "look", "value": None}]
+    vault.checkpoints.save("upkeep", "findings", json.dumps(found).encode(), expected=None)
+    code, body = call("GET", "/health", subject=None)
+    assert (code, body["status"], body["checks"]) == (503, "failure", {"scrub": "failure"})
+    assert "anna" not in json.dumps(body)

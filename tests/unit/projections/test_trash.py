@@ -54,10 +54,10 @@ def detected() -> list[Event]:
     return [found, FaceAssigned(face=0, person="p1", by="person")]
 
 
-def test_every_view_of_assets_follows_the_trash_but_the_two_that_must_not() -> None:
+def test_every_view_of_assets_follows_the_trash_but_the_three_that_must_not() -> None:
     of_assets = {p.name for p in PROJECTIONS if p.category == "asset"}
     assert of_assets == {p.name for p in FOLLOWERS}
-    assert {p.name for p in FOLLOWERS if not p.follows_trash} == {"files", "processing"}
+    assert {p.name for p in FOLLOWERS if not p.follows_trash} == {"files", "processing", "performance"}
 
 
 class TestGallery:

@@ -142,7 +142,8 @@ def test_the_page_explains_types_units_and_defaults_in_words() -> None:
     text = (FOLDER / "README.md").read_text()
     assert "| `size_bytes` | whole number, at least 0 | bytes | yes | Length in bytes. |" in text
     assert "| `orientation` | whole number, 1 to 8 |  | no: `1` | EXIF orientation as stored in the file. |" in text
-    assert "| `modified_at` | moment or nothing | UTC | no | The file's own modification time. |" in text
+    when = "The file's own modification time. Personal: stored sealed."
+    assert f"| `modified_at` | moment or nothing | UTC | no | {when} |" in text
 
 
 def test_the_page_tells_what_each_version_changed() -> None:
