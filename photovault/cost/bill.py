@@ -14,6 +14,7 @@ from msgspec import Struct
 from domain.errors import InvalidInput
 from photovault.cost.inputs import Footprint, FunctionShape, Measured, PerAsset, PriceTable
 from photovault.cost.metering import Usage
+from photovault.upkeep.scrub import DAILY_BYTES, DAILY_FILES
 
 __all__ = [
     "ASSUMPTIONS",
@@ -221,6 +222,7 @@ _NEIGHBOURS = 40  # rows read for a new picture (benchmarks/memories.py: 110 new
 _ROWS_A_READ = 8  # rows of 500 bytes in 4 KB
 _MEMORY_DOCUMENTS, _MEMORIES_A_DAY = 40, 10
 _LOOK_MS = 3000  # with the start of hdbscan
+_HASH_BYTES_PER_MS = 1_500_000  # SHA-256, as hashlib did here
 
 
 def _scheduled(name: str, runs: int, load: Load, measured: Measured) -> Usage:
@@ -243,6 +245,14 @@ def _scheduled(name: str, runs: int, load: Load, measured: Measured) -> Usage:
         usage.rcu = load.assets * _NEIGHBOURS * 0.5 / _ROWS_A_READ + runs * _MEMORY_DOCUMENTS
         usage.wcu = usage.db_requests = runs * (_MEMORY_DOCUMENTS + 2 * _MEMORIES_A_DAY)
         usage.cpu_ms = runs * _LOOK_MS
+    if name == "upkeep":  # passes over the history; reads a day's share of the files back, as its image were all assets
+        image = measured.per_image
+        files, size = 1 + len(image.rendition_bytes), load.image_bytes + sum(image.rendition_bytes.values())
+        read = runs * min(objects, DAILY_FILES / files, DAILY_BYTES / size)
+        usage.rcu = (runs * objects + read) * -(-image.event_bytes // 4096)
+        usage.s3_gets, usage.s3_bytes_read = int(read * files), int(read * size)
+        usage.cpu_ms = usage.s3_bytes_read / _HASH_BYTES_PER_MS
+        usage.s3_puts = usage.wcu = usage.db_requests = runs
     return usage
 
 

@@ -75,6 +75,7 @@ _STARTS = {
     "cluster": "import handlers.cluster",
     "notify": "import handlers.notify",
     "memories": "import handlers.memories",
+    "upkeep": "import handlers.upkeep",
 }
 """What each function imports before its first answer."""
 

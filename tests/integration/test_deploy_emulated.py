@@ -98,7 +98,12 @@ def test_the_mappings_feed_the_functions(client: Any) -> None:
 def test_the_api_has_its_routes_and_its_authorizer(client: Any, outputs: dict[str, str]) -> None:
     api = client("apigatewayv2")
     routes = {r["RouteKey"]: r["AuthorizationType"] for r in api.get_routes(ApiId=outputs["ApiId"])["Items"]}
-    assert routes == {"$default": "JWT", "GET /health": "NONE"}
+    assert routes == {
+        "$default": "JWT",
+        "GET /health": "NONE",
+        "ANY /s/{proxy+}": "NONE",
+        "ANY /n/{proxy+}": "NONE",
+    }
     (authorizer,) = api.get_authorizers(ApiId=outputs["ApiId"])["Items"]
     assert authorizer["JwtConfiguration"]["Audience"] == [outputs["UserPoolClientId"]]
 

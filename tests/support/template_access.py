@@ -198,11 +198,21 @@ def history_is_append_only(template: Template) -> list[str]:
 
 
 KEYS_TO_FACES: Mapping[str, Mapping[str, set[str]]] = {
-    "faces": {"dynamodb:GetItem": {"face-key"}},
+    "faces": {
+        "dynamodb:GetItem": {"face-key", "face-collection", "budget"},
+        "dynamodb:UpdateItem": {"face-collection", "budget"},
+        "dynamodb:DeleteItem": {"face-collection", "budget"},
+    },
     "identify": {
-        "dynamodb:GetItem": {"face-key", "face-index", "projection"},
-        "dynamodb:UpdateItem": {"face-index"},
-        "dynamodb:DeleteItem": {"face-index"},
+        "dynamodb:GetItem": {"face-key", "face-index", "face-turn", "budget", "projection"},
+        "dynamodb:UpdateItem": {"face-index", "face-turn", "budget"},
+        "dynamodb:DeleteItem": {"face-index", "face-turn", "budget"},
+    },
+    "cluster": {
+        "dynamodb:GetItem": {"face-key", "face-index", "face-turn", "faces-looked-at", "budget", "projection"},
+        "dynamodb:Query": {"face-key", "face-index", "face-turn", "faces-looked-at", "budget", "projection"},
+        "dynamodb:UpdateItem": {"face-index", "face-turn", "faces-looked-at", "budget"},
+        "dynamodb:DeleteItem": {"face-index", "face-turn", "faces-looked-at", "budget"},
     },
 }
 """Functions that open vectors of faces, and the kinds of documents that each may read or change."""
@@ -212,7 +222,7 @@ _OPENS |= {"dynamodb:DeleteItem", "dynamodb:BatchWriteItem"}
 
 
 def faces_stay_sealed(template: Template) -> list[str]:
-    """Keys to faces are read by two functions, by their partition key; every other role is denied them."""
+    """Keys to faces are read by three functions, by their partition key; every other role is denied them."""
     table = resolved(template, {"Fn::GetAtt": ["CheckpointTable", "Arn"]})
     found = []
     for logical, name, own in functions(template):

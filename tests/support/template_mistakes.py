@@ -49,17 +49,19 @@ SEEN_BY_CHECKS: dict[str, Mistake] = {
     "a search domain that anybody may ask": lambda t: _properties(t, "SearchDomain")["AccessPolicies"]["Statement"][
         0
     ].update(Principal={"AWS": [{"Fn::GetAtt": ["SealRole", "Arn"]}]}),
-    "a permission on everything": lambda t: _statement(t, "ApiRole", "ReadEvents").update(Resource="*"),
+    "a permission on everything": lambda t: _statement(t, "ApiRole", "ReadCheckpoints").update(Resource="*"),
     "all actions of a service": lambda t: _statement(t, "ProjectorRole", "WriteViews").update(Action="dynamodb:*"),
     "a function that may change the history": lambda t: _statement(t, "SealRole", "AppendEvents")["Action"].append(
         "dynamodb:UpdateItem"
     ),
     "a role without the deny": lambda t: _properties(t, "IntakeRole").update(ManagedPolicyArns=[]),
-    "a role without the deny of keys to faces": lambda t: _properties(t, "TagsRole")["ManagedPolicyArns"].pop(),
+    "a role without the deny of keys to faces": lambda t: _properties(t, "TagsRole")["ManagedPolicyArns"].remove(
+        {"Ref": "FacesStaySealed"}
+    ),
     "a function of faces that may read any document": lambda t: _statement(t, "FacesRole", "ReadDocuments").pop(
         "Condition"
     ),
-    "a reader that may append": lambda t: _statement(t, "ApiRole", "ReadEvents").update(
+    "a reader that may append": lambda t: _statement(t, "ProjectorRole", "ReadEvents").update(
         Action=["dynamodb:Query", "dynamodb:PutItem"]
     ),
     "a queue that S3 may not write to": lambda t: _properties(t, "UploadQueuePolicy")["PolicyDocument"][
