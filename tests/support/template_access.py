@@ -225,7 +225,7 @@ _OPENS |= {"dynamodb:DeleteItem", "dynamodb:BatchWriteItem"}
 
 
 def faces_stay_sealed(template: Template) -> list[str]:
-    """Keys to faces are read by two functions, by their partition key; every other role is denied them."""
+    """Keys to faces are read by three functions, by their partition key; every other role is denied them."""
     table = resolved(template, {"Fn::GetAtt": ["CheckpointTable", "Arn"]})
     found = []
     for logical, name, own in functions(template):
