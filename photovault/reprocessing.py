@@ -57,8 +57,7 @@ def reprocess(
         threads: assets that are asked for at once.
         on_asset: called after each asset that was looked at.
     Cost:
-        A page of rows for each 1,000 of the owner's assets, of those with failures alone for `failed`; for each that is
-        meant its stream is read, and one append.
+        A page of rows for each 1,000 of the owner's assets; for each that is meant its stream is read, and one append.
     Raises:
         InvalidInput: no such step, nothing selected, or a named asset that never came as far as the step.
     """

@@ -220,7 +220,6 @@ _NEIGHBOURS = 40  # rows read for a new picture (benchmarks/memories.py: 110 new
 _ROWS_A_READ = 8  # rows of 500 bytes in 4 KB
 _MEMORY_DOCUMENTS, _MEMORIES_A_DAY = 40, 10
 _LOOK_MS = 3000  # with the start of hdbscan
-_HASH_BYTES_PER_MS = 1_500_000  # SHA-256, as hashlib did here
 
 
 def _scheduled(name: str, runs: int, load: Load, measured: Measured) -> Usage:
