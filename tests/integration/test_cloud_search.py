@@ -14,7 +14,8 @@ from msgspec import structs
 from adapters.aws import opensearch_client
 from adapters.aws.opensearch_documents import DIMENSIONS
 from domain.asset import asset_stream
-from domain.events import AssetEmbedded, Event, ModelUse
+from domain.events import AssetEmbedded, Event, FaceAssigned, FacesDetected, ModelUse, PersonDiscovered, PersonNamed
+from domain.person import person_stream
 from handlers import api
 from handlers import replay as functions
 from photovault.aws.cloud import Cloud
@@ -23,6 +24,7 @@ from tests.integration.deployment import Deployment
 from tests.support.aws_events import Context, api_event
 from tests.support.factories import append, place, quarantined, run, sha, tagged, uploaded, validated
 from tests.support.opensearch_server import Emulated, Emulator
+from tests.support.people import face
 
 NAMES = {"p0": "bicycle", "p1": "cat", "p2": "bicycle"}
 
@@ -154,7 +156,7 @@ def test_what_a_question_means_is_compared_with_what_pictures_show(searching: Cl
 @pytest.mark.parametrize(
     ("query", "detail"),
     [
-        ({"q": "person:anna"}, "person"),
+        ({"q": "person:ben"}, "face recognition is off"),
         ({"q": "dog", "today": "yesterday"}, "2019-06-21"),
         ({"q": "is:blue"}, "is:blue"),
     ],
@@ -164,6 +166,19 @@ def test_a_question_that_can_not_be_meant_is_refused_and_says_why(query: dict[st
     code, problem = ask("/search", **query)
     assert code == 400
     assert detail in problem["detail"]
+
+
+def test_somebody_is_looked_for_in_their_owners_pictures_alone(searching: Cloud) -> None:
+    for owner, asset in (("anna", "p0"), ("boris", "x1")):
+        searching.people.agree(owner, "test")
+        ben = PersonDiscovered(asset=asset, face=0), PersonNamed(name="Ben")
+        searching.projector.project(append(searching.store, person_stream(owner, f"ben-of-{owner}"), list(ben)))
+        seen = FacesDetected(run=run("faces"), faces=(face(),)), FaceAssigned(face=0, person=f"ben-of-{owner}")
+        picture(searching, asset, tagged("bicycle"), *seen, owner=owner)
+    picture(searching, "p1", tagged("bicycle"))
+    assert found("person:ben bicycle") == {"p0"}
+    assert found("person:ben", "boris") == {"x1"}
+    assert ask("/search", q="person:ben-of-boris")[0] == 404
 
 
 def test_what_is_refused_later_is_not_found_any_more(searching: Cloud) -> None:
