@@ -1,5 +1,5 @@
 """What every event is made of: the base classes, and how a field is described. `domain.events` has the asset's events;
-a group of its own (sharing, notifications) has a module beside it.
+a group of its own (recognition, sharing, notifications) has a module beside it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from msgspec import Meta, Struct
 
 __all__ = [
     "ERASED",
+    "AssetId",
     "BlobKey",
     "Event",
     "Notes",
@@ -29,6 +30,7 @@ def doc(text: str, unit: str | None = None, **limits: Any) -> Meta:
     return Meta(description=text, extra_json_schema={"x-unit": unit} if unit else None, **limits)
 
 
+AssetId: TypeAlias = Annotated[str, doc("Id of an asset of the same owner.", min_length=1, max_length=64)]
 BlobKey: TypeAlias = Annotated[str, doc("Key of the bytes in the blob store.", min_length=1, max_length=1024)]
 Sha256: TypeAlias = Annotated[str, doc("SHA-256 of the bytes, in lower-case hex.", pattern="^[0-9a-f]{64}$")]
 SizeBytes: TypeAlias = Annotated[int, doc("Length in bytes.", "bytes", ge=0)]
