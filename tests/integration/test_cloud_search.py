@@ -14,8 +14,9 @@ from msgspec import structs
 from adapters.aws import opensearch_client
 from adapters.aws.opensearch_documents import DIMENSIONS
 from domain.asset import asset_stream
-from domain.events import AssetEmbedded, Event, FaceAssigned, FacesDetected, ModelUse, PersonDiscovered, PersonNamed
+from domain.events import AssetEmbedded, Event, FaceAssigned, FacesDetected, PersonDiscovered, PersonNamed
 from domain.person import person_stream
+from domain.recognition import ModelUse
 from handlers import api
 from handlers import replay as functions
 from photovault.aws.cloud import Cloud
@@ -173,7 +174,10 @@ def test_somebody_is_looked_for_in_their_owners_pictures_alone(searching: Cloud)
         searching.people.agree(owner, "test")
         ben = PersonDiscovered(asset=asset, face=0), PersonNamed(name="Ben")
         searching.projector.project(append(searching.store, person_stream(owner, f"ben-of-{owner}"), list(ben)))
-        seen = FacesDetected(run=run("faces"), faces=(face(),)), FaceAssigned(face=0, person=f"ben-of-{owner}")
+        seen = (
+            FacesDetected(run=run("faces"), faces=(face(),)),
+            FaceAssigned(face=0, person=f"ben-of-{owner}", by="founded"),
+        )
         picture(searching, asset, tagged("bicycle"), *seen, owner=owner)
     picture(searching, "p1", tagged("bicycle"))
     assert found("person:ben bicycle") == {"p0"}

@@ -484,8 +484,8 @@ def _real_vault(folder: Path, workers: int = 1) -> Vault:
 
 
 class Statements:
-    """Counts the SQL statements of every database of a vault, but for the totals of `performance`: how many of them move
-    goes by how long the steps happened to take."""
+    """Counts the SQL statements of every database of a vault, but for the totals of `performance`: how many of them
+    move goes by how long the steps took."""
 
     def __init__(self, vault: MemoryVault) -> None:
         self.count = 0
