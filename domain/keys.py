@@ -1,5 +1,5 @@
 """Keys that personal fields are sealed with: one for each stream, so that destroying it forgets that stream alone
-(docs/adr/0016-erasure.md). The history keeps the sealed bytes for ever; nobody can read them any more.
+(docs/adr/0020-erasure.md). The history keeps the sealed bytes for ever; nobody can read them any more.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Sealing of personal fields inside an event, with the key of its stream (docs/adr/0016-erasure.md).
+"""Sealing of personal fields inside an event, with the key of its stream (docs/adr/0020-erasure.md).
 
 A stored event is `data`, with placeholders where it is personal, and `sealed`: the personal fields as JSON, encrypted
 with AES-256-GCM and bound to the event's id and to the scope of its key. When the key is destroyed the placeholders are

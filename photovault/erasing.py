@@ -2,7 +2,7 @@
 
 The order makes it safe to be killed anywhere. First it is noted that an erasure is under way; then the event says so,
 and from then on nothing shows the asset; then the files go, and at last the key, without which nobody can read what
-the history says of it (docs/adr/0016-erasure.md). What was begun is ended by the next call, or by `cleanup`.
+the history says of it (docs/adr/0020-erasure.md). What was begun is ended by the next call, or by `cleanup`.
 
 A blob that may be another asset's too is not deleted at once: `cleanup` reads the history and knows.
 """
