@@ -679,6 +679,7 @@ class VaultCleaned(Event, frozen=True, kw_only=True):
     orphans: Annotated[int, _doc("Derived files that no asset names any more.", "files", ge=0)] = 0
     uploads: Annotated[int, _doc("Uploads that were begun and never ended.", "uploads", ge=0)] = 0
     generations: Annotated[int, _doc("Generations of views that nobody reads any more.", "generations", ge=0)] = 0
+    shares: Annotated[int, _doc("Links to pictures whose time was over.", "links", ge=0)] = 0
     freed_bytes: Annotated[int, _doc("Of all files that were deleted.", "bytes", ge=0)] = 0
 
 

@@ -363,6 +363,7 @@ def describe_upkeep(event: VaultCleaned | FilesScrubbed | BackupMade | BackupDri
                 (event.orphans, "orphaned files"),
                 (event.uploads, "abandoned uploads"),
                 (event.generations, "old generations of views"),
+                (event.shares, "links whose time was over"),
             )
             return ", ".join(f"{n:,} {what}" for n, what in said if n) + f"; {size(event.freed_bytes)} freed"
         case FilesScrubbed():

@@ -64,6 +64,7 @@ def cleanup_command(
                 "released": plan.released,
                 "uploads": plan.uploads,
                 "generations": [{"projection": name, "generation": number} for name, number in plan.generations],
+                "shares": [share for _, share in plan.shares],
                 "unreadable": plan.unreadable,
                 "freed_bytes": done.freed_bytes,
             }
@@ -75,6 +76,7 @@ def cleanup_command(
         ("orphaned files", len(plan.orphans) + len(plan.released)),
         ("half-written files", plan.uploads),
         ("old generations of views", len(plan.generations)),
+        ("links whose time is over", len(plan.shares)),
     ]
     table(None, ("what", ">number"), rows)
     verb = "would be freed; nothing was deleted (--dry-run)" if dry_run else "freed"

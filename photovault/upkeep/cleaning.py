@@ -3,6 +3,7 @@
 - uploads that were begun and never ended (half-written files; on AWS multipart uploads);
 - what was in the trash for 30 days: erased, as `trash empty` does; no other original is ever deleted;
 - erasures that were begun and not ended, and files of erased assets that might have been another asset's too;
+- links to pictures whose time was over a week ago: revoked, and their tokens forgotten;
 - orphans: derived files that no asset names any more, a week after they were stored;
 - generations of views that nobody has read for a week.
 
@@ -25,6 +26,7 @@ from domain.errors import HistoryDamaged, UnreadableEvent
 from domain.events import AssetErased, AssetUploaded, ChunkEncoded, VaultCleaned
 from domain.upkeep import TRASH_KEPT, UNUSED_KEPT
 from photovault.erasing import DOUBTED, UNDER_WAY, Erased, erase_all, finish
+from photovault.sharing import over, revoke
 from photovault.upkeep.log import AnyVault, record
 from projections.gallery import TRASH, Gallery
 
@@ -49,6 +51,7 @@ class Plan(Struct):
     uploads: int = 0
     upload_bytes: int = 0
     generations: list[tuple[str, int]] = []
+    shares: list[tuple[str, str]] = []  # owner and id
     unreadable: list[str] = []  # streams that hold commits which can't be read: nothing is called an orphan then
 
     @property
@@ -62,6 +65,7 @@ class Plan(Struct):
             or self.kept
             or self.uploads
             or self.generations
+            or self.shares
         )
 
 
@@ -89,8 +93,11 @@ def clean(
     on_step("views")
     plan.generations = list(_unread(vault, vault.clock() - UNUSED_KEPT))
     plan.uploads, plan.upload_bytes = vault.abandoned_uploads(dry=True)
+    plan.shares = over(vault, vault.clock() - UNUSED_KEPT)
     erased = Erased()
     if not dry:
+        for owner, share in plan.shares:
+            revoke(vault, owner, share, "upkeep")
         erase_all(vault, plan.trash, "trash_expired", "upkeep", done=erased)
         for stream in plan.unfinished:
             finish(vault, stream, erased)
@@ -112,6 +119,7 @@ def clean(
         orphans=len(plan.orphans) + len(plan.released),
         uploads=plan.uploads,
         generations=len(plan.generations),
+        shares=len(plan.shares),
         freed_bytes=freed,
     )
     if not dry and done != VaultCleaned():

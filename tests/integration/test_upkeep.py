@@ -26,6 +26,7 @@ from photovault.keeping import trash
 from photovault.rebuilding import verify_active
 from photovault.runtime import Runtime, catch_up
 from photovault.sealing import verify_history
+from photovault.sharing import create, list_shares, saved_token
 from photovault.upkeep.backup import drill, opened, restore, save
 from photovault.upkeep.cleaning import clean
 from photovault.upkeep.daily import daily, daily_due
@@ -269,6 +270,24 @@ class TestCleanup:
         assert recorded is not None
         assert recorded.event == done
         assert intact(vault)
+
+    def test_a_link_goes_a_week_after_its_time_was_over(self, vault: Vault, clock: Skewed) -> None:
+        serving = vault.settings.serving
+        one, other = ids(vault)[:2]
+        old = create(vault, "anna", "asset", serving, assets=[one], lasts=timedelta(days=1))
+        create(vault, "anna", "asset", serving, assets=[other])
+        catch_up(vault)
+        clock.days = 7
+        assert clean(vault, vault.owners())[0].shares == []
+        clock.days = 9
+        assert clean(vault, vault.owners(), dry=True)[0].shares == [("anna", old.share)]
+        assert saved_token(vault.checkpoints, old.share) == old.token
+        assert clean(vault, vault.owners())[1].shares == 1
+        assert saved_token(vault.checkpoints, old.share) is None
+        catch_up(vault)
+        states = {item["share"]: item["state"] for item in list_shares(vault, "anna")["items"]}
+        assert (states.pop(old.share), list(states.values())) == ("revoked", ["active"])
+        assert clean(vault, vault.owners())[0].shares == []
 
     def test_an_orphan_goes_a_week_later_and_what_is_named_stays(self, vault: Vault) -> None:
         for key, *_ in list(vault.blobs.listed()):
