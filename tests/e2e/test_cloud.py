@@ -89,7 +89,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
         aws = connect(endpoint)
         cloud = Cloud(CloudSettings.of(_environment(outputs, endpoint)), aws)
         told = Story(cloud, outputs, endpoint=endpoint)
-        assert _photovault(told, "cloud", "faces", "agree")["faces"] == "on"
+        assert _photovault(told, "faces", "agree", "--on", "aws")["faces"] == "on"
         _upload(told, photos, (*GOOD, *BAD, FILM))
         if FACE.is_file():
             _upload(told, FACE.parent, (FACE.name,))
