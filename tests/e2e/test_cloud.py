@@ -221,7 +221,9 @@ def test_a_video_ends_done_with_a_poster_an_mp4_and_a_stream(story: Story) -> No
 @pytest.mark.parametrize("step", ["tags", "moderation", "embed", "faces", "identify"])
 def test_models_recognise_in_their_functions(story: Story, step: str) -> None:
     ended = [entry for entry in _life(story, GOOD[1]).entries if entry.step == step and entry.outcome]
-    assert [entry.outcome for entry in ended] == ["done"], [entry.detail for entry in ended]
+    # A caption may be embedded before the tags are there, and again with them.
+    assert {entry.outcome for entry in ended} == {"done"}, [entry.detail for entry in ended]
+    assert len(ended) == 1 or (step == "embed" and len(ended) == 2)
 
 
 @needs_models
