@@ -11,7 +11,7 @@ from functools import cache
 
 from domain.imagenet import IMAGENET
 
-__all__ = ["ABSTRACT", "COCO", "GROUPS", "SCENES", "TAXONOMY_VERSION", "ancestors", "canonical", "descendants"]
+__all__ = ["ABSTRACT", "COCO", "GROUPS", "SCENES", "TAXONOMY_VERSION", "ancestors", "canonical"]
 
 TAXONOMY_VERSION = 1
 """Raise it when a name gets another parent: rows of the projections that hold parents are then rebuilt."""
@@ -308,11 +308,6 @@ def canonical(word: str) -> str:
         if form in _NAMES:
             return form
     return word
-
-
-def descendants(tag: str) -> frozenset[str]:
-    """All tags that are a kind of this one, itself too."""
-    return frozenset({tag, *(name for name in _NAMES if tag in ancestors(name))})
 
 
 def _forms(word: str) -> Iterable[str]:

@@ -10,7 +10,7 @@ A blob that may be another asset's too is not deleted at once: `cleanup` reads t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
@@ -21,6 +21,7 @@ from domain.commits import Cause, Recorded, derive_id
 from domain.errors import ConflictError, NotFound
 from domain.events import AssetErased
 from domain.stacks import leave
+from photovault.owned import UpkeptVault
 from steps.stacks import change_stack, tell
 
 __all__ = ["DOUBTED", "UNDER_WAY", "Erased", "erase", "erase_all", "finish"]
@@ -32,8 +33,6 @@ DOUBTED = "doubted-blob"
 """Kind of the documents that name blobs of erased assets which may be other assets' too."""
 
 Why: TypeAlias = Literal["asked", "trash_emptied", "trash_expired"]
-AnyVault: TypeAlias = Any
-"""`photovault.vault.Vault`, or `photovault.aws.cloud.Cloud`: the same parts under the same names."""
 
 
 class Erased(Struct):
@@ -46,7 +45,7 @@ class Erased(Struct):
 
 
 def erase_all(
-    vault: AnyVault,
+    vault: UpkeptVault,
     streams: Iterable[str],
     why: Why,
     actor: str,
@@ -68,7 +67,7 @@ def erase_all(
     return done
 
 
-def erase(vault: AnyVault, stream: str, why: Why, actor: str, done: Erased | None = None) -> Erased:
+def erase(vault: UpkeptVault, stream: str, why: Why, actor: str, done: Erased | None = None) -> Erased:
     """Erase one asset. Nothing when it is erased already, or was taken out of the trash meanwhile."""
     done = done if done is not None else Erased()
     while True:
@@ -91,7 +90,7 @@ def erase(vault: AnyVault, stream: str, why: Why, actor: str, done: Erased | Non
         return done
 
 
-def finish(vault: AnyVault, stream: str, done: Erased) -> None:
+def finish(vault: UpkeptVault, stream: str, done: Erased) -> None:
     """Delete the files and the key of an asset whose history says that it is erased; nothing when it does not say so.
     May be called again and again."""
     events = vault.store.load(stream).events
@@ -102,7 +101,7 @@ def finish(vault: AnyVault, stream: str, done: Erased) -> None:
     vault.checkpoints.delete(UNDER_WAY, stream)
 
 
-def _leave_stacks(vault: AnyVault, asset: Asset, actor: str) -> None:
+def _leave_stacks(vault: UpkeptVault, asset: Asset, actor: str) -> None:
     """Those that it stood with are told that it is there no longer."""
     met = dict.fromkeys((*(asset.metadata.stacks if asset.metadata else ()), *asset.stacked))
     for stack in met:
@@ -122,7 +121,7 @@ def _named(events: Sequence[Recorded]) -> list[str]:
     return list(dict.fromkeys(key for each in events for key in blobs_of(each.event)))
 
 
-def _delete(vault: AnyVault, key: str, done: Erased) -> None:
+def _delete(vault: UpkeptVault, key: str, done: Erased) -> None:
     try:
         shared = vault.blobs.may_be_shared(key)
     except (NotFound, FileNotFoundError):

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Protocol
 from domain.eventstore import EventStore
 from domain.faces import FaceAnalyzer
 from domain.keys import Keys
+from domain.parking import Parking
 from domain.ports import (
     BlobStore,
     Checkpoints,
     CommitStore,
+    ErasableBlobStore,
     MediaEngine,
     Notifier,
     Queue,
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     from photovault.face_collection import CollectedFaces
     from photovault.face_memory import KeptFaces
 
-__all__ = ["OwnedVault", "OwnersSettings"]
+__all__ = ["OwnedVault", "OwnersSettings", "UpkeptVault"]
 
 
 class OwnersSettings(Protocol):
@@ -154,4 +156,31 @@ class OwnedVault(Protocol):
 
     def locate(self, blob: str) -> str:
         """Where a blob can be opened: a path, or a link that holds for a while."""
+        ...
+
+
+class UpkeptVault(OwnedVault, Protocol):
+    """What erasure and upkeep need besides: they look after all owners, and delete."""
+
+    @property
+    def blobs(self) -> ErasableBlobStore:
+        """Bytes, which can be forgotten."""
+        ...
+
+    @property
+    def parking(self) -> Parking:
+        """What could not be read."""
+        ...
+
+    @property
+    def replica_region(self) -> str | None:
+        """Where the store copies itself to, empty for nowhere; None: it never does, and backups are made instead."""
+        ...
+
+    def owners(self) -> list[str]:
+        """Whose libraries there are to look after."""
+        ...
+
+    def abandoned_uploads(self, *, dry: bool) -> tuple[int, int]:
+        """Uploads that were begun and never ended: removed unless `dry`; how many, and their bytes."""
         ...

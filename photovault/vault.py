@@ -235,6 +235,11 @@ class Vault:
         """A folder for temporary files on the blobs' disk."""
         return self.blobs.temporary
 
+    @property
+    def replica_region(self) -> str | None:
+        """None: a folder does not copy itself."""
+        return None
+
     def owners(self) -> list[str]:
         """Everybody who has photos here."""
         return [owner for owner in self.commits.owners() if owner != VAULT_OWNER]

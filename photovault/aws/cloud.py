@@ -417,6 +417,11 @@ class Cloud:
         other.settings = structs.replace(self.settings, owner=owner)
         return other
 
+    @property
+    def replica_region(self) -> str | None:
+        """Where S3 copies the buckets to; empty for nowhere."""
+        return self.settings.replica_region or ""
+
     def owners(self) -> list[str]:
         """Everybody who ever put something into the trash: whose library upkeep has to look at."""
         return [entry.name for entry in self.checkpoints.list(WITH_TRASH)]

@@ -15,7 +15,7 @@ from photovault.cli.place import anywhere, opened
 from photovault.erasing import Erased, Why, erase_all
 from photovault.finding import find_asset
 from photovault.keeping import list_trash, restore, set_favourite, trash, trashed_ids
-from photovault.owned import OwnedVault
+from photovault.owned import UpkeptVault
 from photovault.page import taken_text
 
 Assets = Annotated[list[str], typer.Argument(help="Ids, beginnings of ids, or the files' paths.", metavar="ASSET")]
@@ -127,11 +127,13 @@ def erase_command(
         _erase(vault, [find_asset(vault, each) for each in assets], "asked", dry=dry_run, yes=yes, json=json)
 
 
-def _erase(vault: OwnedVault, streams: list[str], why: Why, *, dry: bool, yes: bool, json: bool) -> None:
+def _erase(vault: UpkeptVault, streams: list[str], why: Why, *, dry: bool, yes: bool, json: bool) -> None:
     ids = [stream.rpartition("#")[2] for stream in streams]
     if dry:
         done = Erased(assets=ids)
-    elif streams and not yes and not json:
+    elif streams and not yes:
+        if json:
+            raise InvalidInput("what is erased can't be brought back, and --json asks nobody: give --yes")
         typer.confirm(f"Erase {number(len(ids), 'asset')} for good? Nothing can bring them back", abort=True)
     if not dry:
         with progress_bar("erase", len(streams)) as bar:

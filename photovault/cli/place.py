@@ -17,7 +17,7 @@ from domain.errors import InvalidInput
 from photovault.cli.app import open_vault
 from photovault.cli.cloud import Stage, check_place, open_stack
 from photovault.config import Settings
-from photovault.owned import OwnedVault
+from photovault.owned import UpkeptVault
 from photovault.runtime import catch_up
 
 __all__ = ["anywhere", "on_aws", "only_here", "opened", "say_next", "threads"]
@@ -66,7 +66,7 @@ def only_here(context: typer.Context, option: str, given: object) -> None:
 
 
 @contextmanager
-def opened(context: typer.Context, *, first: bool = False) -> Iterator[OwnedVault]:
+def opened(context: typer.Context, *, first: bool = False) -> Iterator[UpkeptVault]:
     """The vault that is meant, of the owner that is meant. Here its views are brought up to date before and after; a
     deployment does that by itself, within a second or so.
 

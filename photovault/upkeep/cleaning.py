@@ -24,10 +24,12 @@ from domain.blobs import blobs_of
 from domain.commits import Commit, split_stream, to_us
 from domain.errors import HistoryDamaged, UnreadableEvent
 from domain.events import AssetErased, AssetUploaded, ChunkEncoded, VaultCleaned
+from domain.eventstore import EventStore
 from domain.upkeep import TRASH_KEPT, UNUSED_KEPT
 from photovault.erasing import DOUBTED, UNDER_WAY, Erased, erase_all, finish
+from photovault.owned import UpkeptVault
 from photovault.sharing import over, revoke
-from photovault.upkeep.log import AnyVault, record
+from photovault.upkeep.log import record
 from projections.gallery import TRASH, Gallery
 
 __all__ = ["SLICES", "Plan", "clean", "expired", "needed_blobs"]
@@ -70,7 +72,7 @@ class Plan(Struct):
 
 
 def clean(
-    vault: AnyVault,
+    vault: UpkeptVault,
     owners: Iterable[str],
     *,
     dry: bool = False,
@@ -128,7 +130,7 @@ def clean(
 
 
 def needed_blobs(
-    store: AnyVault, history: Iterable[Commit], wanted: Callable[[str], bool]
+    store: EventStore, history: Iterable[Commit], wanted: Callable[[str], bool]
 ) -> tuple[set[str], list[str]]:
     """Of the blobs that are `wanted`, those which the history needs; and streams that can't be read.
 
@@ -161,7 +163,7 @@ def needed_blobs(
     return needed, unreadable
 
 
-def expired(vault: AnyVault, owner: str, before: datetime) -> Iterator[str]:
+def expired(vault: UpkeptVault, owner: str, before: datetime) -> Iterator[str]:
     """Ids in an owner's trash since before a moment."""
     _, table = vault.generations.active(Gallery.name)
     high, cursor = f"{TRASH}#{before.isoformat()}", None
@@ -173,7 +175,7 @@ def expired(vault: AnyVault, owner: str, before: datetime) -> Iterator[str]:
             return
 
 
-def _unread(vault: AnyVault, before: datetime) -> Iterator[tuple[str, int]]:
+def _unread(vault: UpkeptVault, before: datetime) -> Iterator[tuple[str, int]]:
     """Generations that were replaced before a moment."""
     for name in vault.generations.projections:
         registered = vault.generations.registered(name)
@@ -185,7 +187,7 @@ def _unread(vault: AnyVault, before: datetime) -> Iterator[tuple[str, int]]:
                 yield name, each.number
 
 
-def _find_orphans(vault: AnyVault, plan: Plan, *, everything: bool, dry: bool) -> None:
+def _find_orphans(vault: UpkeptVault, plan: Plan, *, everything: bool, dry: bool) -> None:
     entry = vault.checkpoints.load(*_CURSOR)
     turn = int(entry.value) if entry else 0
     prefixes = [f"{n:x}" for n in range(SLICES)] if everything else [f"{turn % SLICES:x}"]

@@ -18,8 +18,9 @@ from domain.events import BackupDrilled, BackupMade, FilesScrubbed, HistorySeale
 from domain.pipeline import STEPS
 from domain.upkeep import Finding, Level
 from photovault.erasing import UNDER_WAY
+from photovault.owned import UpkeptVault
 from photovault.sealing import SEAL_STREAM
-from photovault.upkeep.log import AnyVault, last
+from photovault.upkeep.log import last
 from projections.gallery import Gallery
 from projections.processing import ProcessingView
 
@@ -34,7 +35,7 @@ _FREE_SHARE, _FREE_BYTES = 0.05, 2 << 30
 _WAITING = 10_000
 
 
-def examine(vault: AnyVault) -> list[Finding]:
+def examine(vault: UpkeptVault) -> list[Finding]:
     """Every check, one after the other. One that can't be made is a finding of its own."""
     findings: list[Finding] = []
     for name, check in CHECKS.items():
@@ -47,7 +48,7 @@ def examine(vault: AnyVault) -> list[Finding]:
     return findings
 
 
-def _lag(vault: AnyVault) -> Iterator[Finding]:
+def _lag(vault: UpkeptVault) -> Iterator[Finding]:
     """Streams that changed lately, and whose row in the gallery does not show it."""
     now = vault.clock()
     heads: dict[str, int] = {}
@@ -64,7 +65,7 @@ def _lag(vault: AnyVault) -> Iterator[Finding]:
     yield Finding("lag", level, what, "photovault work; if it stays: photovault verify" if behind else "", behind)
 
 
-def _parked(vault: AnyVault) -> Iterator[Finding]:
+def _parked(vault: UpkeptVault) -> Iterator[Finding]:
     parked = list(vault.parking.list())
     what = f"{len(parked)} streams can't be read or folded, and wait" if parked else "no stream waits"
     yield Finding(
@@ -72,7 +73,7 @@ def _parked(vault: AnyVault) -> Iterator[Finding]:
     )
 
 
-def _queues(vault: AnyVault) -> Iterator[Finding]:
+def _queues(vault: UpkeptVault) -> Iterator[Finding]:
     depths = {step: vault.queue.depth(step) for step in STEPS}
     dead = {step: depth.dead for step, depth in depths.items() if depth.dead}
     said = ", ".join(f"{step} {count}" for step, count in dead.items())
@@ -90,7 +91,7 @@ def _queues(vault: AnyVault) -> Iterator[Finding]:
     )
 
 
-def _stuck(vault: AnyVault) -> Iterator[Finding]:
+def _stuck(vault: UpkeptVault) -> Iterator[Finding]:
     """Assets that are not processed, and of which nothing was heard for a day."""
     _, gallery_table = vault.generations.active(Gallery.name)
     processing, table = vault.generations.active(ProcessingView.name)
@@ -104,7 +105,7 @@ def _stuck(vault: AnyVault) -> Iterator[Finding]:
     yield Finding("stuck", "warning" if stuck else "ok", what, "photovault work" if stuck else "", float(stuck))
 
 
-def _disk(vault: AnyVault) -> Iterator[Finding]:
+def _disk(vault: UpkeptVault) -> Iterator[Finding]:
     home = getattr(vault.settings, "home", None)
     if home is None or not home.exists():
         return
@@ -115,7 +116,7 @@ def _disk(vault: AnyVault) -> Iterator[Finding]:
     yield Finding("disk", "failure" if low else "ok", what, do, float(usage.free))
 
 
-def _views(vault: AnyVault) -> Iterator[Finding]:
+def _views(vault: UpkeptVault) -> Iterator[Finding]:
     old = []
     for name, projection in vault.generations.projections.items():
         registered = vault.generations.registered(name)
@@ -126,7 +127,7 @@ def _views(vault: AnyVault) -> Iterator[Finding]:
     yield Finding("views", "failure" if old else "ok", what, "photovault replay" if old else "", float(len(old)))
 
 
-def _schemas(vault: AnyVault) -> Iterator[Finding]:
+def _schemas(vault: UpkeptVault) -> Iterator[Finding]:
     from domain.events import EVENTS
     from events_schema.contract import FOLDER, read_folder
     from events_schema.generate import schema_of
@@ -138,7 +139,7 @@ def _schemas(vault: AnyVault) -> Iterator[Finding]:
     yield Finding("schemas", "failure" if drift else "ok", what, do, float(len(drift)))
 
 
-def _models(vault: AnyVault) -> Iterator[Finding]:
+def _models(vault: UpkeptVault) -> Iterator[Finding]:
     from adapters.ml.store import ModelStore
     from photovault.config import models_folder
 
@@ -150,7 +151,7 @@ def _models(vault: AnyVault) -> Iterator[Finding]:
     yield Finding("models", "failure" if damaged else "ok", what, "photovault models install" if damaged else "")
 
 
-def _clock(vault: AnyVault) -> Iterator[Finding]:
+def _clock(vault: UpkeptVault) -> Iterator[Finding]:
     """The newest seal or upkeep event must not lie ahead of the clock."""
     now: datetime = vault.clock()
     newest = max(
@@ -167,17 +168,17 @@ def _clock(vault: AnyVault) -> Iterator[Finding]:
     yield Finding("clock", "failure" if wrong else "ok", what, do, max(0.0, ahead.total_seconds()))
 
 
-def _seal(vault: AnyVault) -> Iterator[Finding]:
+def _seal(vault: UpkeptVault) -> Iterator[Finding]:
     events = vault.store.load(SEAL_STREAM).events
     sealed = events[-1].event if events else None
     at = sealed.until if isinstance(sealed, HistorySealed) else None
     yield _aged("seal", "the history was sealed", at, vault.clock(), timedelta(days=3), "photovault events seal")
 
 
-def _backup(vault: AnyVault) -> Iterator[Finding]:
+def _backup(vault: UpkeptVault) -> Iterator[Finding]:
     now = vault.clock()
-    if hasattr(vault.settings, "replica_prefix"):  # on AWS S3 itself copies
-        replica = vault.settings.replica_region
+    replica = vault.replica_region
+    if replica is not None:
         what = f"S3 copies to {replica}" if replica else "there is no copy in another region"
         do = "" if replica else "set ReplicaPrefix and ReplicaRegion (docs/upkeep.md)"
         yield Finding("backup", "ok" if replica else "warning", what, do)
@@ -200,7 +201,7 @@ def _backup(vault: AnyVault) -> Iterator[Finding]:
     yield _aged("drill", "a backup was proved", at, now, timedelta(days=32), "photovault backup drill FOLDER")
 
 
-def _scrub(vault: AnyVault) -> Iterator[Finding]:
+def _scrub(vault: UpkeptVault) -> Iterator[Finding]:
     read = last(vault, FilesScrubbed)
     if read is not None and isinstance(read.event, FilesScrubbed) and read.event.faulty:
         assets = ", ".join(read.event.faulty[:5])
@@ -211,7 +212,7 @@ def _scrub(vault: AnyVault) -> Iterator[Finding]:
     yield _aged("scrub", "files were read back", at, vault.clock(), timedelta(days=7), "photovault scrub")
 
 
-def _erasures(vault: AnyVault) -> Iterator[Finding]:
+def _erasures(vault: UpkeptVault) -> Iterator[Finding]:
     begun = len(list(vault.checkpoints.list(UNDER_WAY)))
     what = f"{begun} erasures were begun and not ended" if begun else "no erasure is unfinished"
     yield Finding("erasures", "warning" if begun else "ok", what, "photovault cleanup" if begun else "", float(begun))

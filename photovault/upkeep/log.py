@@ -4,23 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from typing import Any, TypeAlias
 
 from domain.commits import Cause, Recorded, derive_id
 from domain.errors import ConflictError
 from domain.events import Event
 from domain.upkeep import stream_of
+from photovault.owned import UpkeptVault
 
-__all__ = ["AnyVault", "last", "recent", "record"]
-
-AnyVault: TypeAlias = Any
-"""`photovault.vault.Vault`, or `photovault.aws.cloud.Cloud`: the same parts under the same names."""
+__all__ = ["last", "recent", "record"]
 
 _MONTHS = 13
 _ACTOR = "upkeep"
 
 
-def record(vault: AnyVault, event: Event) -> None:
+def record(vault: UpkeptVault, event: Event) -> None:
     """Append what was done."""
     now: datetime = vault.clock()
     stream = stream_of(f"{now:%Y-%m}")
@@ -34,7 +31,7 @@ def record(vault: AnyVault, event: Event) -> None:
         return
 
 
-def recent(vault: AnyVault) -> Iterator[Recorded]:
+def recent(vault: UpkeptVault) -> Iterator[Recorded]:
     """What was done in the last year, the newest first. Cost: one read a month, until the caller has enough."""
     month: datetime = vault.clock().replace(day=1)
     for _ in range(_MONTHS):
@@ -42,6 +39,6 @@ def recent(vault: AnyVault) -> Iterator[Recorded]:
         month = (month - timedelta(days=1)).replace(day=1)
 
 
-def last(vault: AnyVault, kind: type[Event]) -> Recorded | None:
+def last(vault: UpkeptVault, kind: type[Event]) -> Recorded | None:
     """The newest event of a kind."""
     return next((each for each in recent(vault) if isinstance(each.event, kind)), None)

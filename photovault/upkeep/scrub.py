@@ -15,7 +15,8 @@ from domain.blobs import blobs_of
 from domain.commits import Recorded, split_stream
 from domain.errors import HistoryDamaged, NotFound, UnreadableEvent
 from domain.events import FilesScrubbed
-from photovault.upkeep.log import AnyVault, record
+from photovault.owned import UpkeptVault
+from photovault.upkeep.log import record
 
 __all__ = ["DAILY_BYTES", "DAILY_FILES", "Fault", "Scrubbed", "scrub"]
 
@@ -45,7 +46,7 @@ class Scrubbed(Struct):
 
 
 def scrub(
-    vault: AnyVault,
+    vault: UpkeptVault,
     *,
     most_bytes: int | None = DAILY_BYTES,
     most_files: int | None = DAILY_FILES,
@@ -82,7 +83,7 @@ def scrub(
     return done
 
 
-def _assets(vault: AnyVault, after: tuple[str, int] | None) -> Iterator[tuple[Asset, tuple[str, int]]]:
+def _assets(vault: UpkeptVault, after: tuple[str, int] | None) -> Iterator[tuple[Asset, tuple[str, int]]]:
     """Assets behind a place of the history, each with the place of its last commit."""
     [segment] = vault.commits.segments(1)
     stream, place = "", ("", 0)
@@ -111,7 +112,7 @@ def _files(asset: Asset) -> dict[str, str | None]:
     return found
 
 
-def _look(vault: AnyVault, asset: Asset, blob: str, recorded: str | None, done: Scrubbed) -> None:
+def _look(vault: UpkeptVault, asset: Asset, blob: str, recorded: str | None, done: Scrubbed) -> None:
     done.files += 1
     digest = hashlib.sha256()
     try:

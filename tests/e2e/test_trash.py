@@ -61,7 +61,9 @@ def test_erasing_backing_up_and_restoring_as_a_person_does_it(cli: Cli, tmp_path
     assert cli.json("backup", "save", backup)["missing"] == []
     assert cli.json("erase", gone, "--dry-run")["dry_run"]
     assert len(cli.json("query", "gallery")["items"]) == 3
-    [asset] = cli.json("erase", gone)["assets"]
+    code, _, said = cli("erase", gone, "--json")
+    assert (code, "--yes" in said) == (2, True)
+    [asset] = cli.json("erase", gone, "--yes")["assets"]
     assert names(cli, "query", "gallery") == ["photo_1.jpg", "photo_2.jpg"]
     code, printed, _ = cli("audit", asset)
     assert code == 0
@@ -74,7 +76,7 @@ def test_erasing_backing_up_and_restoring_as_a_person_does_it(cli: Cli, tmp_path
     assert (refused["added"], refused["refused"], refused["known"]) == (0, 1, 2)
     cli.json("trash", "add", kept)
     assert cli.json("trash", "empty", "--dry-run")["assets"] != []
-    assert len(cli.json("trash", "empty")["assets"]) == 1
+    assert len(cli.json("trash", "empty", "--yes")["assets"]) == 1
     assert cli.json("backup", "save", backup)["forgotten"] >= 2
     assert cli.json("backup", "drill", backup, "--all")["faults"] == []
     restored = tmp_path / "restored"

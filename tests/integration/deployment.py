@@ -13,26 +13,9 @@ from adapters.aws.connection import Aws
 from domain.asset import asset_stream
 from domain.pipeline import STEPS
 from photovault.aws.cloud import Cloud, CloudSettings
-from tests.support.aws_events import REGION, Context
+from tests.support.aws_events import MODULES, REGION, Context
 from tests.support.factories import append, whole_life
 from tests.support.poller import QueuePoller, StreamPoller
-
-MODULES = (
-    "intake",
-    "projector",
-    "relay",
-    "steps",
-    "replay",
-    "reconcile",
-    "seal",
-    "cluster",
-    "upkeep",
-    "api",
-    "shared",
-    "notify",
-    "memories",
-)
-
 
 Invokes = dict[str, Callable[[dict[str, Any]], Any]]
 

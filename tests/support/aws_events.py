@@ -15,6 +15,13 @@ ACCOUNT = "123456789012"
 REGION = "us-east-1"
 
 
+MODULES = (
+    *("intake", "projector", "relay", "steps", "replay", "reconcile", "seal"),
+    *("cluster", "upkeep", "api", "shared", "notify", "memories"),
+)
+"""The modules of `handlers` that find their vault under the name `cloud`."""
+
+
 class Context:
     """What Lambda tells a function of its invocation."""
 

@@ -21,22 +21,8 @@ from steps import Ports
 from steps.catalogue import STEP_FUNCTIONS
 from steps.relay import Relay
 from steps.worker import Worker
+from tests.support.aws_events import MODULES
 from tests.support.fakes import MemoryBlobs, MemoryVault
-
-MODULES = (
-    "intake",
-    "projector",
-    "relay",
-    "steps",
-    "replay",
-    "reconcile",
-    "seal",
-    "cluster",
-    "upkeep",
-    "api",
-    "shared",
-    "notify",
-)
 
 
 class CountedBlobs(MemoryBlobs):
