@@ -8,7 +8,7 @@ import pytest
 
 from domain.asset import asset_stream, fold
 from domain.errors import InvalidInput
-from domain.events import FaceAssigned, PersonDecisionUndone, PersonsMerged
+from domain.events import FaceAssigned, PersonDecisionUndone, PersonNamed, PersonsMerged
 from domain.people import Neighbour, same_as
 from domain.person import person_stream
 from photovault import people as told
@@ -86,6 +86,23 @@ def test_one_of_whom_somebody_has_said_something_is_left_alone() -> None:
                 assert look(vault) == 0
                 told.undo(vault, person(vault, mark))  # type: ignore[arg-type]
                 assert look(vault) == 0, "what was said and taken back was said"
+
+
+def test_what_somebody_says_while_the_look_goes_on_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    with vault_with(APART) as vault:
+        near, names = vault.people.near, ["Ann", "Bea"]
+
+        def told_meanwhile(*asked: object) -> object:
+            for mark in ("m1", "m2")[: len(names)]:
+                stream = person_stream(OWNER, person(vault, mark).id)
+                append(vault.store, stream, PersonNamed(name=names.pop()))
+            return near(*asked)  # type: ignore[arg-type]
+
+        catch_up(vault)  # type: ignore[arg-type]
+        monkeypatch.setattr(vault.people, "near", told_meanwhile)
+        assert look(vault) == 0
+        assert names == []
+        assert len(clusters(vault)) == 2
 
 
 def test_not_this_person_binds_the_look() -> None:
